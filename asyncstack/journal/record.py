@@ -1,0 +1,84 @@
+"""run.json: what a run was, for people and programs that don't want to read its journal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from asyncstack.errors import RunDirectoryError
+from asyncstack.events import FORMAT_VERSION
+from asyncstack.model import Status
+
+__all__ = ["RecordedNode", "RecordedPlugin", "RunRecord"]
+
+
+class RecordedPlugin(Struct, frozen=True, kw_only=True):
+    """A plugin as it ran: `ref` is what was asked for, `commit` what it resolved to."""
+
+    name: str
+    url: str
+    ref: str
+    commit: str = ""
+
+
+class RecordedNode(Struct, frozen=True, kw_only=True):
+    """A node as it was found; `facts` are strings (bash, kernel, os, cpus, memory)."""
+
+    name: str
+    host: str = ""
+    dest: str = ""
+    status: Status = Status.PENDING
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """The content of run.json.
+
+    Written when the run starts, with status `running`, and again when it ends. `versions` maps a
+    program to its version, `local_conf_digest` is `sha256:<hex>`, points in time are UTC.
+    """
+
+    run_id: str
+    command: str
+    started: dt.datetime
+    finished: dt.datetime | None = None
+    status: Status = Status.RUNNING
+    exit_code: int | None = None
+    format_version: int = FORMAT_VERSION
+    versions: dict[str, str] = field(default_factory=dict)
+    local_conf: str = ""
+    local_conf_digest: str = ""
+    phases: tuple[str, ...] = ()
+    nodes: tuple[RecordedNode, ...] = ()
+    plugins: tuple[RecordedPlugin, ...] = ()
+
+    def write(self, path: Path) -> None:
+        """Replace the file at `path` by this record, all or nothing.
+
+        Raises RunDirectoryError if it can't be written.
+        """
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            partial.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise RunDirectoryError(
+                f"can't be written: {error.strerror}",
+                path=str(path),
+                hint="free some space, or choose another directory with --run-dir DIR",
+            ) from error
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """The record at `path`. Raises RunDirectoryError if it is missing or broken."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except OSError as error:
+            raise RunDirectoryError(f"can't be read: {error.strerror}", path=str(path)) from error
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise RunDirectoryError(f"is no run record: {error}", path=str(path)) from error
