@@ -11,8 +11,9 @@ The transient kinds (`FetchProgress`, `StepOutput`) feed live displays and are n
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -44,6 +45,7 @@ __all__ = [
     "decode",
     "encode",
     "kind_of",
+    "stamped",
     "to_fields",
 ]
 
@@ -60,6 +62,9 @@ class Event(Struct, frozen=True, kw_only=True, tag=_kebab, tag_field="event"):
 
     run_id: str = ""
     timestamp: str = ""
+
+
+EventT = TypeVar("EventT", bound=Event)
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
@@ -313,6 +318,14 @@ def kind_of(event: Event) -> str:
 def encode(event: Event) -> bytes:
     """One JSON line, without the newline."""
     return _encoder.encode(event)
+
+
+def stamped(event: EventT) -> EventT:
+    """The event with the present time as its timestamp, unless it has one."""
+    if event.timestamp:
+        return event
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+    return msgspec.structs.replace(event, timestamp=now.replace("+00:00", "Z"))
 
 
 def to_fields(event: Event) -> dict[str, Any]:

@@ -6,18 +6,16 @@ it and writes it in one go, so that a burst of events costs one hop to a thread,
 
 from __future__ import annotations
 
-import datetime as dt
 import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
-import msgspec
 from anyio import CancelScope, to_thread
 
 from asyncstack.errors import RunDirectoryError
-from asyncstack.events import Event, Transient
+from asyncstack.events import Event, Transient, stamped
 from asyncstack.journal.directory import RunDirectory
 from asyncstack.journal.logger import build_logger, log
 
@@ -53,7 +51,7 @@ class Journal:
         self._raise_error()
         if isinstance(event, Transient):
             return
-        self._queue.append(event if event.timestamp else _stamped(event))
+        self._queue.append(stamped(event))
         self._wake.set()
 
     def _raise_error(self) -> None:
@@ -145,11 +143,6 @@ def _lock(run: RunDirectory, stream: AsyncFileIO) -> None:
 async def _write(stream: AsyncFileIO, data: bytes) -> None:
     while data:
         data = data[await stream.write(data) :]
-
-
-def _stamped(event: Event) -> Event:
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
-    return msgspec.structs.replace(event, timestamp=now.replace("+00:00", "Z"))
 
 
 def _unwritable(run: RunDirectory, problem: str) -> RunDirectoryError:
