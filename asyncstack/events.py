@@ -268,6 +268,9 @@ class FetchProgress(Event, frozen=True, kw_only=True):
     stage: str
     fraction: float | None = None
     received_bytes: int = 0
+    objects: int = 0
+    total_objects: int = 0
+    bytes_per_s: float = 0.0
     node: str = ""
 
 
