@@ -1,0 +1,143 @@
+"""What went wrong, where, what it said last, and what to type next.
+
+The same failure on several nodes is told once, with the nodes it happened on.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+
+from rich.text import Text
+
+from asyncstack.events import FetchFinished, StepFinished
+from asyncstack.model import Status
+from asyncstack.reports.folding import fold
+from asyncstack.reports.summary import Summary, key_of
+from asyncstack.reports.tail import last_lines
+from asyncstack.reports.units import duration
+
+__all__ = ["failure_lines", "outcome_lines"]
+
+#: Lines of output that are shown of a failed step.
+TAIL_LINES = 20
+
+
+def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
+    """Everything that a person needs to go on from the failures of a run.
+
+    `root` is the run directory, where the step logs are; `run` what to type for this run
+    (`asyncstack logs <run>`; empty for the newest).
+    """
+    blocks = [_fetch_block(fetch) for fetch in summary.failed_fetches]
+    blocks += [_step_block(summary, group, root, run) for group in _groups(summary)]
+    blocks += [[_lost_line(summary)]] if summary.lost_nodes else []
+    return [line for block in blocks for line in (*block, Text())]
+
+
+def outcome_lines(summary: Summary) -> list[Text]:
+    """The failures in a line each, and the warnings: what a report ends with."""
+    made = [_fetch_title(fetch) for fetch in summary.failed_fetches]
+    made += [_step_title(summary, group) for group in _groups(summary)]
+    made += [_lost_line(summary)] if summary.lost_nodes else []
+    for warning in summary.warnings:
+        place = f"{warning.path}:{warning.line}: " if warning.path and warning.line else ""
+        made.append(Text.assemble(("! ", "bold yellow"), f"{place}{warning.message}"))
+    return made
+
+
+def _groups(summary: Summary) -> list[list[StepFinished]]:
+    groups: dict[Hashable, list[StepFinished]] = {}
+    for step in summary.failures:
+        same = (step.plugin, key_of(step), step.status, step.exit_code, step.command)
+        groups.setdefault((*same, step.location, step.message), []).append(step)
+    return list(groups.values())
+
+
+def _step_title(summary: Summary, group: list[StepFinished]) -> Text:
+    step = group[0]
+    title = Text.assemble(
+        ("? " if step.status is Status.LOST else "✗ ", "bold red"),
+        (f"{step.plugin} {key_of(step).name}", "bold"),
+        f" {step.status.value}",
+    )
+    if len(summary.nodes) > 1:
+        title.append(f" on {fold(sorted((m.node for m in group), key=summary.nodes.index))}")
+    title.append(f" after {duration(max(member.duration_s for member in group))}")
+    if step.exit_code is not None:
+        title.append(f", exit code {step.exit_code}")
+    if step.message:
+        title.append(f": {step.message}")
+    return title
+
+
+def _step_block(summary: Summary, group: list[StepFinished], root: Path, run: str) -> list[Text]:
+    step = group[0]
+    block = [_step_title(summary, group)]
+    if step.command:
+        block.append(Text.assemble(("  command  ", "dim"), step.command))
+    frames = [str(frame) for frame in step.stack] or ([step.location] if step.location else [])
+    for index, frame in enumerate(frames):
+        block.append(Text.assemble(("  at       " if index == 0 else "           ", "dim"), frame))
+    block += _output(step, root)
+    block += [
+        Text.assemble(("  next     " if index == 0 else "           ", "dim"), command)
+        for index, command in enumerate(_next_commands(summary, step, run))
+    ]
+    return block
+
+
+def _output(step: StepFinished, root: Path) -> list[Text]:
+    if not step.log:
+        return []
+    path = root / step.log
+    tail = last_lines(path, TAIL_LINES)
+    if not tail:
+        return [Text.assemble(("  output   ", "dim"), "none")]
+    heading = f"last {len(tail)} lines of" if len(tail) > 1 else "the only line of"
+    return [
+        Text.assemble(("  output   ", "dim"), f"{heading} {path}"),
+        *(Text.assemble(("  │ ", "red"), line) for line in tail),
+    ]
+
+
+def _next_commands(summary: Summary, step: StepFinished, run: str) -> Iterator[str]:
+    key = key_of(step)
+    show = ["asyncstack", "logs", *([run] if run else []), "--plugin", step.plugin]
+    show += ["--phase", key.name]
+    show += ["--node", step.node] if len(summary.nodes) > 1 else []
+    yield f"{shlex.join(show)}    # all of its output"
+    if summary.command == "stack":
+        again = ["asyncstack", "stack", *([summary.local_conf] if summary.local_conf else [])]
+        yield f"{shlex.join([*again, '--from-phase', key.name])}    # once it is repaired"
+
+
+def _fetch_title(fetch: FetchFinished) -> Text:
+    title = Text.assemble(
+        ("✗ ", "bold red"),
+        (f"{fetch.plugin} fetch", "bold"),
+        f" {fetch.status.value}",
+        f" on {fetch.node}" if fetch.node else "",
+        f" after {duration(fetch.duration_s)}",
+    )
+    if fetch.attempts > 1:
+        title.append(f" and {fetch.attempts} tries")
+    return title
+
+
+def _fetch_block(fetch: FetchFinished) -> list[Text]:
+    return [
+        _fetch_title(fetch),
+        Text.assemble(("  from     ", "dim"), fetch.url),
+        Text.assemble(("  ref      ", "dim"), fetch.ref),
+        *(Text.assemble(("  │ ", "red"), line) for line in fetch.message.splitlines()),
+    ]
+
+
+def _lost_line(summary: Summary) -> Text:
+    by_status: dict[str, list[str]] = {}
+    for node in summary.lost_nodes:
+        by_status.setdefault(node.status.value, []).append(node.node)
+    told = "; ".join(f"{fold(nodes)} {status}" for status, nodes in by_status.items())
+    return Text.assemble(("? ", "bold red"), told)

@@ -1,0 +1,41 @@
+"""`--json`: the journal's lines on stdout, while they happen."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from asyncstack.events import Event, Transient, encode, stamped
+
+__all__ = ["JsonLines"]
+
+
+class JsonLines:
+    """Writes each event as one line of JSON; the transient kinds are left out, as in the journal.
+
+    A reader that goes away (`| head`) ends the output, not the run.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream: BinaryIO | None = stream
+
+    def emit(self, event: Event) -> None:
+        """Write the event and flush."""
+        if self._stream is None or isinstance(event, Transient):
+            return
+        try:
+            self._stream.write(encode(stamped(event)) + b"\n")
+            self._stream.flush()
+        except OSError:
+            self._stream = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing to end: every line is flushed already."""

@@ -1,0 +1,89 @@
+"""Progress on a terminal: clones with git's own progress, the matrix, the running steps.
+
+Events only change the state; a few times a second rich's thread draws what it has become, so that
+ten thousand events cost no more drawing than ten.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live as RichLive
+from rich.text import Text
+
+from asyncstack.events import Event, FetchFinished, FetchRetried, NodeFinished, StepFinished, Warned
+from asyncstack.model import Status
+from asyncstack.reports.live_state import LiveState
+from asyncstack.reports.live_view import view
+from asyncstack.reports.wording import describe
+
+__all__ = ["Live"]
+
+REDRAWS_PER_SECOND = 5
+
+
+class Live:
+    """Draws on `console`, which is a terminal; leaves only warnings and failures behind."""
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._state = LiveState(clock())
+        self._lock = threading.Lock()
+        self._live = RichLive(
+            console=console,
+            get_renderable=self._draw,
+            refresh_per_second=REDRAWS_PER_SECOND,
+            transient=True,
+            # What anybody else writes to stderr goes above the view instead of through it; stdout
+            # may be a pipe and stays what it is.
+            redirect_stdout=False,
+        )
+
+    def emit(self, event: Event) -> None:
+        """Take in the event; what a user must not miss is printed above the view for good."""
+        with self._lock:
+            self._state.apply(event, self._clock())
+            several = len(self._state.nodes) > 1
+        if _is_lasting(event):
+            self._console.print(_lasting_line(event, several=several), soft_wrap=True)
+
+    def _draw(self) -> Group:
+        room, height = self._console.size
+        with self._lock:
+            return Group(*view(self._state, self._clock(), room, height))
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+
+def _is_lasting(event: Event) -> bool:
+    match event:
+        case Warned() | FetchRetried():
+            return True
+        case FetchFinished():
+            return not event.status.good
+        case StepFinished() | NodeFinished():
+            return event.status in (Status.FAILED, Status.LOST, Status.UNREACHABLE)
+        case _:
+            return False
+
+
+def _lasting_line(event: Event, *, several: bool) -> Text:
+    mark = ("! ", "bold yellow") if isinstance(event, Warned | FetchRetried) else ("✗ ", "bold red")
+    node = getattr(event, "node", "") if several and not isinstance(event, NodeFinished) else ""
+    return Text.assemble(mark, f"{node}: " if node else "", describe(event))

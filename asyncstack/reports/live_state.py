@@ -1,0 +1,134 @@
+"""What is going on at this moment, as the events told it: no drawing, no clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from asyncstack.events import (
+    Event,
+    FetchFinished,
+    FetchProgress,
+    FetchStarted,
+    NodeBooted,
+    PhaseStarted,
+    PluginRegistered,
+    RunStarted,
+    StepFinished,
+    StepOutput,
+    StepStarted,
+)
+from asyncstack.model import PhaseKey, Status
+from asyncstack.reports.summary import worst
+
+__all__ = ["CellState", "FetchState", "LiveState", "Running"]
+
+
+@dataclass(slots=True)
+class FetchState:
+    """A repository that is being fetched; `since` is by the display's clock."""
+
+    since: float
+    stage: str = "connecting"
+    fraction: float | None = None
+    received_bytes: int = 0
+
+
+@dataclass(slots=True)
+class CellState:
+    """A plugin in a phase: how many nodes run it, how many are done, how it looks so far."""
+
+    running: int = 0
+    since: float = 0.0
+    done: int = 0
+    seconds: float = 0.0
+    status: Status = Status.SKIPPED
+
+
+@dataclass(slots=True)
+class Running:
+    """What one node is doing, and the last thing that it printed."""
+
+    plugin: str
+    phase: str
+    since: float
+    output: bytes = b""
+
+
+@dataclass(slots=True)
+class LiveState:
+    """The whole picture. `apply` is all that changes it."""
+
+    began: float
+    command: str = ""
+    nodes: dict[str, None] = field(default_factory=dict)
+    plugins: dict[str, None] = field(default_factory=dict)
+    phases: dict[str, None] = field(default_factory=dict)
+    phase: str = ""
+    fetching: dict[tuple[str, str], FetchState] = field(default_factory=dict)
+    fetched: int = 0
+    fetch_failures: int = 0
+    fetched_bytes: int = 0
+    cells: dict[tuple[str, str], CellState] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
+
+    def apply(self, event: Event, now: float) -> None:
+        """Take in one event that arrived at `now`."""
+        match event:
+            case StepOutput():
+                self._output(event)
+            case StepStarted():
+                self._step_started(event, now)
+            case StepFinished():
+                self._step_finished(event)
+            case FetchStarted() | FetchProgress() | FetchFinished():
+                self._fetch(event, now)
+            case PhaseStarted():
+                self.phase = PhaseKey(event.mode, event.phase).name
+                self.phases.setdefault(self.phase)
+            case PluginRegistered():
+                self.plugins.setdefault(event.plugin)
+            case NodeBooted():
+                self.nodes.setdefault(event.node)
+            case RunStarted():
+                self.command = event.command
+                self.nodes.update(dict.fromkeys(event.nodes))
+                self.phases.update(dict.fromkeys(event.phases))
+
+    def _fetch(self, event: FetchStarted | FetchProgress | FetchFinished, now: float) -> None:
+        key = (event.plugin, event.node)
+        if isinstance(event, FetchFinished):
+            self.fetching.pop(key, None)
+            self.fetched += 1
+            self.fetch_failures += not event.status.good
+            self.fetched_bytes += event.received_bytes
+            return
+        state = self.fetching.setdefault(key, FetchState(now))
+        if isinstance(event, FetchProgress):
+            state.stage, state.fraction = event.stage, event.fraction
+            state.received_bytes = max(state.received_bytes, event.received_bytes)
+
+    def _cell(self, event: StepStarted | StepFinished) -> CellState:
+        phase = PhaseKey(event.mode, event.phase).name
+        self.plugins.setdefault(event.plugin)
+        self.phases.setdefault(phase)
+        return self.cells.setdefault((event.plugin, phase), CellState())
+
+    def _step_started(self, event: StepStarted, now: float) -> None:
+        cell = self._cell(event)
+        cell.since = cell.since if cell.running else now
+        cell.running += 1
+        phase = PhaseKey(event.mode, event.phase).name
+        self.running[event.node] = Running(event.plugin, phase, now)
+
+    def _step_finished(self, event: StepFinished) -> None:
+        cell = self._cell(event)
+        cell.running = max(0, cell.running - 1)
+        cell.done += 1
+        cell.seconds = max(cell.seconds, event.duration_s)
+        cell.status = worst((cell.status, event.status))
+        self.running.pop(event.node, None)
+
+    def _output(self, event: StepOutput) -> None:
+        running = self.running.get(event.node)
+        if running is not None and running.plugin == event.plugin:
+            running.output = event.data

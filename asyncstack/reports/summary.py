@@ -1,0 +1,211 @@
+"""What a journal adds up to: the one structure that every report is drawn from.
+
+A cell is a plugin in a phase on all its nodes. Its seconds are those of its slowest node, because
+that is what the others wait for; with one node that is simply the step. Totals are sums of cells,
+so that a table's rows and columns add up to what stands below them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from asyncstack.events import (
+    BarrierOpened,
+    Event,
+    FetchFinished,
+    NodeBooted,
+    NodeFinished,
+    PluginRegistered,
+    RunFinished,
+    RunStarted,
+    SpanFinished,
+    StepFinished,
+    Warned,
+)
+from asyncstack.model import PhaseKey, Status
+
+__all__ = ["Cell", "Summary", "cpu_s", "key_of", "summarise", "worst"]
+
+_E = TypeVar("_E", bound=Event)
+
+#: From harmless to grave: the status of several is that of the gravest.
+_GRAVITY = (
+    Status.SKIPPED,
+    Status.OK,
+    Status.PENDING,
+    Status.RUNNING,
+    Status.CANCELLED,
+    Status.ABORTED,
+    Status.UNREACHABLE,
+    Status.LOST,
+    Status.FAILED,
+)
+
+
+class Cell(Struct, frozen=True):
+    """One plugin in one phase: every node's step, and the one that took longest."""
+
+    steps: tuple[StepFinished, ...]
+    slowest: StepFinished
+    status: Status
+
+    @property
+    def seconds(self) -> float:
+        """Wall time on the slowest node."""
+        return self.slowest.duration_s
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """A run. Plugins are in registration order, phases in the order in which they ran."""
+
+    run_id: str
+    timestamp: str
+    command: str
+    local_conf: str
+    status: Status
+    exit_code: int | None
+    duration_s: float
+    nodes: tuple[str, ...]
+    plugins: tuple[str, ...]
+    phases: tuple[PhaseKey, ...]
+    cells: dict[tuple[str, PhaseKey], Cell]
+    steps: tuple[StepFinished, ...]
+    fetches: tuple[FetchFinished, ...]
+    fetch_s: dict[str, float]
+    spans: tuple[SpanFinished, ...]
+    barriers: tuple[BarrierOpened, ...]
+    warnings: tuple[Warned, ...]
+    lost_nodes: tuple[NodeFinished, ...]
+
+    @property
+    def total_s(self) -> float:
+        """The sum of all cells."""
+        return sum(cell.seconds for cell in self.cells.values())
+
+    def plugin_s(self, plugin: str) -> float:
+        """The sum of a plugin's cells."""
+        cells = (self.cells.get((plugin, phase)) for phase in self.phases)
+        return sum(cell.seconds for cell in cells if cell)
+
+    def phase_s(self, phase: PhaseKey) -> float:
+        """The sum of a phase's cells."""
+        cells = (self.cells.get((plugin, phase)) for plugin in self.plugins)
+        return sum(cell.seconds for cell in cells if cell)
+
+    def slowest(self, count: int) -> list[StepFinished]:
+        """The steps that took longest, longest first."""
+        ran = [step for step in self.steps if step.duration_s > 0]
+        return sorted(ran, key=lambda step: -step.duration_s)[:count]
+
+    @property
+    def failures(self) -> list[StepFinished]:
+        """The steps that failed, or were lost with their node, in the order they ended."""
+        return [step for step in self.steps if step.status in (Status.FAILED, Status.LOST)]
+
+    @property
+    def failed_fetches(self) -> list[FetchFinished]:
+        """The repositories that could not be fetched."""
+        return [fetch for fetch in self.fetches if not fetch.status.good]
+
+
+def cpu_s(step: StepFinished) -> float:
+    """CPU seconds of a step, its child processes included."""
+    return step.user_cpu_s + step.system_cpu_s
+
+
+def key_of(event: StepFinished | SpanFinished | BarrierOpened) -> PhaseKey:
+    """The phase that an event belongs to."""
+    return PhaseKey(event.mode, event.phase)
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The gravest of them; `skipped` if there is none."""
+    return max(statuses, key=_GRAVITY.index, default=Status.SKIPPED)
+
+
+def summarise(events: Iterable[Event]) -> Summary:
+    """Add up a journal. One that is cut short, or has no end yet, gives what is there."""
+    by_kind: dict[type[Event], list[Event]] = {}
+    for event in events:
+        by_kind.setdefault(type(event), []).append(event)
+    steps = _of(by_kind, StepFinished)
+    started = next(iter(_of(by_kind, RunStarted)), RunStarted(command="", version=""))
+    finished = next(iter(_of(by_kind, RunFinished)), None)
+    fetches = _of(by_kind, FetchFinished)
+    return Summary(
+        run_id=started.run_id,
+        timestamp=started.timestamp,
+        command=started.command,
+        local_conf=started.local_conf,
+        status=finished.status if finished else Status.RUNNING,
+        exit_code=finished.exit_code if finished else None,
+        duration_s=finished.duration_s if finished else _elapsed(steps),
+        nodes=_nodes(started, _of(by_kind, NodeBooted), steps),
+        plugins=_plugins(_of(by_kind, PluginRegistered), fetches, steps),
+        phases=tuple(dict.fromkeys(key_of(step) for step in steps)),
+        cells=_cells(steps),
+        steps=tuple(steps),
+        fetches=tuple(fetches),
+        fetch_s=_slowest_fetches(fetches),
+        spans=tuple(_of(by_kind, SpanFinished)),
+        barriers=tuple(_of(by_kind, BarrierOpened)),
+        warnings=tuple(_of(by_kind, Warned)),
+        lost_nodes=tuple(
+            node
+            for node in _of(by_kind, NodeFinished)
+            if node.status in (Status.LOST, Status.UNREACHABLE)
+        ),
+    )
+
+
+def _of(by_kind: dict[type[Event], list[Event]], kind: type[_E]) -> list[_E]:
+    return [event for event in by_kind.get(kind, []) if isinstance(event, kind)]
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _plugins(
+    registered: Sequence[PluginRegistered],
+    fetches: Sequence[FetchFinished],
+    steps: Sequence[StepFinished],
+) -> tuple[str, ...]:
+    names = [event.plugin for event in registered]
+    names += [event.plugin for event in fetches]
+    return _unique(names + [event.plugin for event in steps])
+
+
+def _nodes(
+    started: RunStarted, booted: Sequence[NodeBooted], steps: Sequence[StepFinished]
+) -> tuple[str, ...]:
+    names = [*started.nodes, *(event.node for event in booted)]
+    return _unique(names + [event.node for event in steps])
+
+
+def _elapsed(steps: Sequence[StepFinished]) -> float:
+    if not steps:
+        return 0.0
+    return max(0.0, max(step.end for step in steps) - min(step.start for step in steps))
+
+
+def _cells(steps: Sequence[StepFinished]) -> dict[tuple[str, PhaseKey], Cell]:
+    groups: dict[tuple[str, PhaseKey], list[StepFinished]] = {}
+    for step in steps:
+        groups.setdefault((step.plugin, key_of(step)), []).append(step)
+    return {key: _cell(group) for key, group in groups.items()}
+
+
+def _cell(steps: list[StepFinished]) -> Cell:
+    slowest = max(steps, key=lambda step: step.duration_s)
+    return Cell(tuple(steps), slowest, worst(step.status for step in steps))
+
+
+def _slowest_fetches(fetches: Sequence[FetchFinished]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for fetch in fetches:
+        seconds[fetch.plugin] = max(fetch.duration_s, seconds.get(fetch.plugin, 0.0))
+    return seconds

@@ -1,0 +1,142 @@
+"""The report as a table: what `asyncstack report` prints, and what a run ends with."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from rich.console import Console
+from rich.text import Text
+
+from asyncstack.events import StepFinished
+from asyncstack.model import Status
+from asyncstack.reports.failure import outcome_lines
+from asyncstack.reports.folding import fold
+from asyncstack.reports.grid import Column, Span, lines
+from asyncstack.reports.matrix import matrix
+from asyncstack.reports.summary import Summary, cpu_s, key_of
+from asyncstack.reports.units import bar, duration, share, size, unit_aligned
+
+__all__ = ["print_report", "report_lines"]
+
+SLOWEST = 5
+SPANS = 8
+METER_WIDTH = 10
+
+#: Shorter waits at a barrier are noise.
+BARRIER_S = 0.1
+
+
+def print_report(summary: Summary, console: Console) -> None:
+    """Print the whole report, as wide as the console allows."""
+    for line in report_lines(summary, console.width):
+        console.print(line, soft_wrap=True)
+
+
+def report_lines(summary: Summary, room: int) -> list[Text]:
+    """The lines of the report; sections are parted by an empty one, empty ones left out."""
+    sections = [
+        _heading(summary),
+        matrix(summary, room) if summary.plugins else [],
+        _slowest(summary),
+        _spans(summary),
+        _barriers(summary),
+        outcome_lines(summary),
+    ]
+    filled = [section for section in sections if section]
+    return [line for section in filled for line in (*section, Text())][:-1]
+
+
+def _heading(summary: Summary) -> list[Text]:
+    ran = [step for step in summary.steps if step.status is not Status.SKIPPED]
+    facts = [
+        f"{_count(len(summary.plugins), 'plugin')} on {fold(summary.nodes) or 'no node'}",
+        f"{_count(len(ran), 'step')} in {duration(summary.duration_s)}",
+    ]
+    first = Text.assemble(
+        (summary.run_id, "bold"),
+        f"  {summary.command}  ",
+        (summary.status.value, _colour(summary.status)),
+        "  " + ", ".join(facts),
+    )
+    return [first, *_fetch_line(summary)]
+
+
+def _fetch_line(summary: Summary) -> list[Text]:
+    fetched = [fetch for fetch in summary.fetches if fetch.end > fetch.start]
+    if not fetched:
+        return []
+    wall = max(fetch.end for fetch in fetched) - min(fetch.start for fetch in fetched)
+    serial = sum(fetch.duration_s for fetch in fetched)
+    received = sum(fetch.received_bytes for fetch in fetched)
+    text = f"fetched {_count(len(fetched), 'repository')} in {duration(wall)}"
+    text += f", {size(received)}" if received else ""
+    if len(fetched) > 1 and wall > 0:
+        text += f"; one after another {duration(serial)}, {serial / wall:.1f} × as long"
+    return [Text(text)]
+
+
+def _slowest(summary: Summary) -> list[Text]:
+    steps = summary.slowest(SLOWEST)
+    if not steps:
+        return []
+    several = len(summary.nodes) > 1
+    whole = summary.total_s
+    columns = [
+        Column(("slowest steps",), tuple((s.plugin, "") for s in steps), right=False),
+        Column(("",), tuple((key_of(s).name, "") for s in steps), right=False),
+        *([Column(("node",), tuple((s.node, "") for s in steps), right=False)] if several else []),
+        Column(("time",), tuple((unit_aligned(s.duration_s), "bold") for s in steps)),
+        Column(("share",), tuple((share(s.duration_s, whole), "") for s in steps)),
+        Column(("CPU █░ waiting",), tuple(_meter(s) for s in steps), right=False),
+        Column(("",), tuple((share(cpu_s(s), s.duration_s) + " CPU", "") for s in steps)),
+    ]
+    return lines(columns)
+
+
+def _meter(step: StepFinished) -> Span:
+    """CPU as the filled part of the step's wall time, waiting as the rest."""
+    busy = bar(cpu_s(step) / step.duration_s, METER_WIDTH)
+    return (busy + "░" * (METER_WIDTH - len(busy)), "cyan")
+
+
+def _spans(summary: Summary) -> list[Text]:
+    """DevStack's own `time_start`/`time_stop` pairs, by name."""
+    seconds: dict[str, float] = defaultdict(float)
+    calls: Counter[str] = Counter()
+    for span in summary.spans:
+        seconds[span.name] += span.duration_s
+        calls[span.name] += 1
+    names = sorted(seconds, key=lambda name: -seconds[name])[:SPANS]
+    if not names:
+        return []
+    columns = [
+        Column(("inside the steps",), tuple((name, "") for name in names), right=False),
+        Column(("time",), tuple((unit_aligned(seconds[name]), "bold") for name in names)),
+        Column(("calls",), tuple((str(calls[name]), "") for name in names)),
+    ]
+    return lines(columns)
+
+
+def _barriers(summary: Summary) -> list[Text]:
+    """Who the other nodes waited for."""
+    waits = [b for b in summary.barriers if b.waited_s >= BARRIER_S and b.held_by]
+    if not waits:
+        return []
+    columns = [
+        Column(("barrier after",), tuple((key_of(b).name, "") for b in waits), right=False),
+        Column(("held by",), tuple((b.held_by, "bold") for b in waits), right=False),
+        Column(("the first waited",), tuple((unit_aligned(b.waited_s), "") for b in waits)),
+    ]
+    return lines(columns)
+
+
+def _colour(status: Status) -> str:
+    if status is Status.OK:
+        return "green"
+    return "cyan" if status is Status.RUNNING else "bold red"
+
+
+def _count(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"

@@ -1,0 +1,100 @@
+"""One line of text for each kind of event."""
+
+from __future__ import annotations
+
+from asyncstack.events import (
+    BarrierOpened,
+    Event,
+    FetchFinished,
+    FetchRetried,
+    FetchStarted,
+    NodeBooted,
+    NodeFinished,
+    PhaseFinished,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
+from asyncstack.model import PhaseKey, Status
+from asyncstack.reports.folding import fold
+from asyncstack.reports.units import duration, size
+
+__all__ = ["describe"]
+
+
+def describe(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a kind, nothing else
+    """The event in a line, without when and on which node; empty for what isn't worth one."""
+    match event:
+        case RunStarted():
+            return f"run {event.run_id}: {event.command} on {fold(event.nodes) or 'localhost'}"
+        case NodeBooted():
+            return f"booted in {duration(event.duration_s)}"
+        case Warned():
+            place = f"{event.path}:{event.line}: " if event.path and event.line else ""
+            return f"warning: {place}{event.message}"
+        case FetchStarted():
+            return f"fetch {event.plugin}: started ({event.url} {event.ref})"
+        case FetchRetried():
+            return _retried(event)
+        case FetchFinished():
+            return _fetched(event)
+        case PhaseStarted():
+            return f"{PhaseKey(event.mode, event.phase).name}: started"
+        case PhaseFinished():
+            name = PhaseKey(event.mode, event.phase).name
+            return f"{name}: {event.status} in {duration(event.duration_s)}"
+        case BarrierOpened():
+            name = PhaseKey(event.mode, event.phase).name
+            waited = f", {duration(event.waited_s)} after the first" if event.waited_s else ""
+            return f"{name}: all nodes are through; {event.held_by} came last{waited}"
+        case StepStarted():
+            return f"{PhaseKey(event.mode, event.phase).name} {event.plugin}: started"
+        case StepFinished():
+            return _step(event)
+        case NodeFinished():
+            return _node(event)
+        case RunFinished():
+            return f"run {event.status} in {duration(event.duration_s)}"
+        case _:
+            return ""
+
+
+def _retried(event: FetchRetried) -> str:
+    tries = f"try {event.attempt} failed ({event.reason})"
+    words = event.message.strip().splitlines()
+    said = f": {words[-1]}" if words else ""
+    return f"fetch {event.plugin}: {tries}, again in {duration(event.delay_s)}{said}"
+
+
+def _fetched(event: FetchFinished) -> str:
+    text = f"fetch {event.plugin}: {event.status}"
+    if event.status.good:
+        text += f" {event.ref}"
+        text += f" at {event.commit[:12]}" if event.commit else ""
+    text += f" in {duration(event.duration_s)}"
+    text += f", {size(event.received_bytes)}" if event.received_bytes else ""
+    words = event.message.strip().splitlines()
+    return f"{text}: {words[-1]}" if words else text
+
+
+def _step(event: StepFinished) -> str:
+    name = PhaseKey(event.mode, event.phase).name
+    text = f"{name} {event.plugin}: {event.status}"
+    if event.status is Status.SKIPPED:
+        return f"{text}: {event.message}" if event.message else text
+    text += f" in {duration(event.duration_s)}"
+    if event.status.good:
+        return text
+    text += f", exit code {event.exit_code}" if event.exit_code is not None else ""
+    text += f", at {event.location}" if event.location else ""
+    reason = event.message or event.command
+    return f"{text}: {reason}" if reason else text
+
+
+def _node(event: NodeFinished) -> str:
+    if event.status is Status.OK:
+        return ""
+    return f"node {event.node} {event.status}" + (f": {event.message}" if event.message else "")
