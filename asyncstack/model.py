@@ -20,6 +20,7 @@ __all__ = [
     "PhaseKey",
     "Plugin",
     "Status",
+    "Suspicion",
     "Usage",
 ]
 
@@ -141,3 +142,13 @@ class Usage(Struct, frozen=True):
     system_cpu_s: float = 0.0
     read_bytes: int = 0
     write_bytes: int = 0
+
+
+class Suspicion(Struct, frozen=True):
+    """Something in the input that is probably not meant; `code` is stable."""
+
+    code: str
+    message: str
+    plugin: str = ""
+    path: str = ""
+    line: int = 0

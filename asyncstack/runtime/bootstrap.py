@@ -1,0 +1,145 @@
+"""The shell command lines that start, follow and stop a driver on a node.
+
+POSIX sh, for the login shell's sake; they are handed to `sh -c` by the transport. One exec
+delivers the payload, starts the driver and follows its journal, so that bringing a node up costs
+one round trip.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+__all__ = ["UNFIT", "follow_command", "start_command", "stop_command"]
+
+#: Exit status of a start command that found the node unfit; stderr says why.
+UNFIT: Final = 96
+
+# The driver leads a session of its own, so that it outlives the connection and can be stopped as
+# a whole. `setsid -f` instead of `&`, because a shell without job control starts its background
+# jobs with SIGINT ignored, which everything that a plugin starts would inherit. The supervisor
+# is the session's leader: it tells how the driver ended even if a plugin's trap has silenced it.
+# Its first line is its process id; the rest of its output is the journal's.
+_SUPERVISE = r"""
+echo "$$"
+exec </dev/null >>journal 2>&1
+unset BASH_ENV ENV
+read -r nonce <nonce
+bash --norc --noprofile ./driver.bash
+status=$?
+printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
+"""
+
+# Everything is kept from others: localrc holds passwords.
+_START = r"""
+fail() { printf '%s\n' "$1" >&2; exit 96; }
+umask 077
+for program in bash git setsid mkfifo tail tar; do
+    command -v "$program" >/dev/null 2>&1 || fail "$program is missing"
+done
+directory=$directory_expression
+mkdir -p "$directory" 2>/dev/null && cd "$directory" || fail "$directory can't be created"
+head -c "$payload_size" | tar -xf - || fail "$directory can't be written"
+mkfifo commands loop && : >journal || fail "$directory can't be written"
+pid=$(setsid -f sh -c "$supervise" asyncstack) || fail "the driver can't be started"
+read -r stat <"/proc/$pid/stat" 2>/dev/null
+set -- ${stat##*) }
+printf '%s %s\n' "$pid" "${20:-0}" >pid
+"""
+
+# `cat` in the background would read /dev/null: a shell without job control gives it that, hence
+# descriptor 3. The FIFO is opened read-write, so that opening never waits for a driver that is
+# gone. When our end of stdin closes (or the connection does), the follower ends with it; when the
+# driver ends, tail does, and with it stdout, which nobody else holds.
+_FOLLOW = r"""
+exec 3<&0
+tail -c "+$from" -s 0.2 -f --pid="$pid" journal &
+follower=$!
+exec >/dev/null
+cat <&3 1<>commands
+kill "$follower" 2>/dev/null
+"""
+
+# All processes of the driver's session, told apart from a later one with the same number by the
+# leader's start time. TERM first, KILL for what is left, then the truth about what still is.
+_STOP = r"""
+cd "$directory_expression" 2>/dev/null && read -r pid started <pid || exit 0
+read -r stat <"/proc/$pid/stat" 2>/dev/null && {
+    set -- ${stat##*) }
+    [ "${20}" = "$started" ] || exit 0
+}
+members() {
+    found=
+    for file in /proc/[0-9]*/stat; do
+        read -r stat <"$file" || continue
+        set -- ${stat##*) }
+        [ "$4" = "$pid" ] && [ "$1" != Z ] || continue
+        member=${file#/proc/}
+        found="$found ${member%/stat}"
+    done 2>/dev/null
+    [ -n "$found" ]
+}
+signal() {
+    kill "-$1" $found 2>/dev/null
+    members && command -v sudo >/dev/null 2>&1 && sudo -n kill "-$1" $found 2>/dev/null
+}
+gone() {
+    tries=$1
+    while members; do
+        [ "$tries" -gt 0 ] || return 1
+        tries=$((tries - 1))
+        sleep 0.05
+    done
+}
+members || exit 0
+signal TERM
+gone "$grace" && exit 0
+signal KILL
+gone 40 && exit 0
+for member in $found; do
+    printf '%s %s\n' "$member" "$(tr '\0' ' ' <"/proc/$member/cmdline")"
+done
+exit 1
+"""
+
+
+def _directory(run_id: str, node: str) -> str:
+    # Expanded on the node, whose home it is.
+    state = '"${XDG_STATE_HOME:-$HOME/.local/state}"'
+    return f"{state}/asyncstack/nodes/{shlex.quote(run_id)}/{shlex.quote(node)}"
+
+
+def _script(text: str, **values: str) -> str:
+    for name, value in values.items():
+        text = text.replace(f'"${name}"', value).replace(f"${name}", value)
+    return text.strip("\n") + "\n"
+
+
+def start_command(run_id: str, node: str, *, payload_size: int) -> str:
+    """Deliver `payload_size` bytes from stdin, start the driver, follow its journal.
+
+    What stdin holds after the payload goes to the driver as commands.
+    """
+    start = _script(
+        _START,
+        directory_expression=_directory(run_id, node),
+        payload_size=str(payload_size),
+        supervise=shlex.quote(_SUPERVISE),
+    )
+    return start + _script(_FOLLOW, **{"from": "1"})
+
+
+def follow_command(run_id: str, node: str, *, offset: int) -> str:
+    """Follow a driver's journal from a byte offset; stdin goes to the driver as commands."""
+    attach = f"cd {_directory(run_id, node)} && read -r pid started <pid || exit {UNFIT}\n"
+    return attach + _script(_FOLLOW, **{"from": str(offset + 1)})
+
+
+def stop_command(run_id: str, node: str, *, grace_s: float = 5.0) -> str:
+    """End a driver and all that its session holds: TERM, after `grace_s` KILL, then look.
+
+    Exit status 0: nothing is left. 1: stdout names the survivors, one a line.
+    """
+    return _script(
+        _STOP, directory_expression=_directory(run_id, node), grace=str(int(grace_s / 0.05))
+    )

@@ -1,0 +1,536 @@
+# shellcheck shell=bash
+#
+# The driver: one bash process a node that sources the plugins and tells the controller about it.
+#
+# It runs in its node directory, reads commands from the FIFO there and appends everything that
+# happens to the journal file there: plugin output as it is, events between RS and LF. It holds no
+# state that a plugin can spoil: what it must remember stands in readonly variables, in positional
+# parameters (which a sourced file can't reach) or in the journal itself, and the journal, the FIFO
+# and a private pipe are kept on descriptors that no plugin uses (250, 251, 252).
+#
+# Names that begin with _asyncstack_ are private. The others are DevStack's, for plugins rely on
+# being sourced inside functions of these names with these locals.
+
+# The settings define, readonly: _asyncstack_errexit (1 for stack; unstack.sh and clean.sh run
+# without), _asyncstack_trace, _asyncstack_dest, _asyncstack_secrets (names of variables).
+# shellcheck source=/dev/null disable=SC2154
+source ./settings || exit 70
+read -r _asyncstack_nonce <nonce || exit 70
+declare -r _asyncstack_nonce
+
+# Every version of bash since 2 can run this line; what follows needs 5 (EPOCHREALTIME).
+if [ "${BASH_VERSINFO[0]:-0}" -lt 5 ]; then
+    printf '\036%s\037unfit\037bash\037%s\n' "$_asyncstack_nonce" "$BASH_VERSION"
+    exit 96
+fi
+
+exec 250>&1 251<>commands 252<>loop </dev/null 3>&1 6>&1 2>&1
+rm -f loop settings
+
+declare -r _asyncstack_directory=$PWD
+PS4='+ ${BASH_SOURCE##*/}:$LINENO: '
+TOP_DIR=$PWD/devstack
+declare -r _asyncstack_top_dir=$TOP_DIR
+
+# Events
+# ------
+
+# _asyncstack_emit KIND [FIELD…]: one event. Short enough (a field is cut at 400 characters) to
+# reach the journal in one write, so that a background process can't print into its middle.
+_asyncstack_emit() {
+    { local -; set +xeu; } 2>/dev/null
+    local _asyncstack_field _asyncstack_line=
+    for _asyncstack_field; do
+        if ((${#_asyncstack_field} > 400)); then
+            _asyncstack_field=${_asyncstack_field:0:399}…
+        fi
+        if [[ $_asyncstack_field == *[$'\\\n\036\037']* ]]; then
+            # shellcheck disable=SC1003
+            _asyncstack_field=${_asyncstack_field//'\'/'\\'}
+            _asyncstack_field=${_asyncstack_field//$'\n'/'\n'}
+            _asyncstack_field=${_asyncstack_field//$'\036'/'\r'}
+            _asyncstack_field=${_asyncstack_field//$'\037'/'\u'}
+        fi
+        _asyncstack_line+=$'\037'$_asyncstack_field
+    done
+    builtin printf '\036%s%s\n' "$_asyncstack_nonce" "$_asyncstack_line" >&250
+}
+
+# _asyncstack_sample: what this shell and the children that it waited for have used so far, in
+# _asyncstack_sampled: uptime, two lines of `times`, /proc/self/io. No fork.
+_asyncstack_sample() {
+    local uptime=0 self=0 children=0 io=()
+    { builtin read -r uptime _ </proc/uptime; } 2>/dev/null
+    builtin times >&252
+    builtin read -r -u 252 self
+    builtin read -r -u 252 children
+    { builtin mapfile -t io </proc/self/io; } 2>/dev/null
+    local IFS=' '
+    _asyncstack_sampled=$uptime$'\037'$self$'\037'$children$'\037'${io[*]}
+}
+
+# _asyncstack_now: the time into _asyncstack_time. A plugin that unsets EPOCHREALTIME ends its
+# magic for good; then a fork it is.
+_asyncstack_now() {
+    _asyncstack_time=${EPOCHREALTIME:-}
+    if [[ -z $_asyncstack_time ]]; then
+        _asyncstack_time=$(command date +%s.%6N)
+    fi
+}
+
+# Steps
+# -----
+
+_asyncstack_begin() {
+    { local -; set +xeu; } 2>/dev/null
+    local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
+    _asyncstack_skip_reason=
+    _asyncstack_error=()
+    _asyncstack_sample
+    _asyncstack_now
+    builtin printf '\036%s\037begin\037%s\037%s\037%s\n' \
+        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
+}
+
+# _asyncstack_end STATUS: the end record of a step, after what the plugin left behind was put right.
+_asyncstack_end() {
+    { set +xeu; } 2>/dev/null
+    local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
+    _asyncstack_now
+    _asyncstack_restore
+    _asyncstack_sample
+    if (($1)) && ((${#_asyncstack_error[@]})); then
+        # Without errexit the step ran on after this command failed; it is the best that is known.
+        _asyncstack_emit error "${_asyncstack_error[@]}"
+    fi
+    if [[ -n ${_asyncstack_skip_reason:-} ]]; then
+        _asyncstack_emit reason "$_asyncstack_skip_reason"
+    fi
+    builtin printf '\036%s\037end\037%s\037%s\037%s\n' \
+        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
+    if ((_asyncstack_errexit)); then
+        set -e
+    fi
+    if ((_asyncstack_trace)); then
+        set -x
+    fi
+}
+
+# _asyncstack_restore: undo what a plugin may have left changed, so that its neighbour finds what
+# it would have found without it: descriptors, traps, directory, umask, shell options.
+# (IFS is put right by the callers, which have a local one, and below.)
+_asyncstack_restore() {
+    exec </dev/null 1>&250 2>&250 3>&250 6>&250
+    _asyncstack_set_traps
+    builtin cd -- "$_asyncstack_top_dir" 2>/dev/null || builtin cd /
+    umask "$_asyncstack_umask"
+    if [[ $SHELLOPTS != "$_asyncstack_shellopts" ]]; then
+        _asyncstack_restore_options "$_asyncstack_shellopts" "$SHELLOPTS" set
+    fi
+    if [[ $BASHOPTS != "$_asyncstack_bashopts" ]]; then
+        _asyncstack_restore_options "$_asyncstack_bashopts" "$BASHOPTS" shopt
+    fi
+}
+
+# _asyncstack_restore_options WANTED PRESENT set|shopt: both lists are separated by colons.
+_asyncstack_restore_options() {
+    local IFS=: option
+    for option in $2; do
+        [[ :$1: == *":$option:"* ]] && continue
+        if [[ $3 == set ]]; then set +o "$option"; else shopt -u "$option"; fi
+    done
+    for option in $1; do
+        [[ :$2: == *":$option:"* ]] && continue
+        if [[ $3 == set ]]; then set -o "$option"; else shopt -s "$option"; fi
+    done
+}
+
+# Failures
+# --------
+
+_asyncstack_set_traps() {
+    trap '_asyncstack_on_error "$?" "$LINENO" "$BASH_COMMAND" "$-"' ERR
+    trap '_asyncstack_on_exit "$?"' EXIT
+    trap - DEBUG RETURN HUP INT QUIT PIPE TERM USR1 USR2 ALRM CHLD
+}
+
+# With errtrace the trap fires where a command fails, before errexit unwinds anything; the handler
+# only tells, and what happens next is bash's own business.
+# _asyncstack_on_error STATUS LINE COMMAND OPTIONS
+_asyncstack_on_error() {
+    { local -; set +xeu; } 2>/dev/null
+    if [[ ${_asyncstack_serving:-} != 1 ]]; then
+        if [[ ${BASH_SOURCE[1]:-} == */.localrc.auto || ${BASH_SOURCE[1]:-} == */localrc ]]; then
+            _asyncstack_emit localrc-failed "$1" "${BASH_SOURCE[1]}" "$2" "$3"
+        fi
+    elif [[ $4 != *e* ]]; then
+        _asyncstack_error=("$1" "${BASH_SOURCE[1]:-}" "$2" "$3")
+    elif ((BASHPID == $$)); then
+        _asyncstack_emit error "$1" "${BASH_SOURCE[1]:-}" "$2" "$3"
+        _asyncstack_frames 2 "$2"
+    else
+        _asyncstack_emit suberror "$1" "${BASH_SOURCE[1]:-}" "$2" "$3"
+    fi
+    return 0
+}
+
+# _asyncstack_frames INDEX LINE: the call stack from caller INDEX outwards, as far as the driver.
+_asyncstack_frames() {
+    local index line=$2
+    for ((index = $1; index < ${#FUNCNAME[@]} && index < $1 + 20; index++)); do
+        if [[ ${BASH_SOURCE[index]} == "${BASH_SOURCE[0]}" ]]; then
+            break
+        fi
+        _asyncstack_emit frame "${FUNCNAME[index]}" "${BASH_SOURCE[index]}" "$line"
+        line=${BASH_LINENO[index]}
+    done
+}
+
+# `exit` tells where it was called: bash itself doesn't remember the line. Subshells may exit as
+# they like. ($? must be taken before anything else.)
+exit() {
+    local status=${1-$?}
+    if ((BASHPID == $$)); then
+        _asyncstack_emit exit-called "$status" "${BASH_SOURCE[1]:-}" "${BASH_LINENO[0]}"
+        _asyncstack_frames 1 "${BASH_LINENO[0]}"
+    fi
+    if (($#)); then builtin exit "$@"; else builtin exit "$status"; fi
+}
+
+_asyncstack_on_exit() {
+    { set +xeu; } 2>/dev/null
+    local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
+    _asyncstack_now
+    _asyncstack_sample
+    builtin printf '\036%s\037exiting\037%s\037%s\037%s\n' \
+        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
+}
+
+# Phases
+# ------
+
+# _asyncstack_checkout NAME: where the plugin lies. A plugin may have moved or unset GITDIR; the
+# place that it was registered with is then still right.
+_asyncstack_checkout() {
+    dir=${GITDIR[$1]:-${_asyncstack_gitdir[$1]}}
+}
+
+plugin_override_defaults() {
+    # DevStack's function has it, and a plugin may look
+    # shellcheck disable=SC2034
+    local plugins=${DEVSTACK_PLUGINS:-}
+    local plugin
+    for plugin in "${_asyncstack_plugins[@]}"; do
+        local dir
+        _asyncstack_checkout "$plugin"
+        if [[ -f $dir/devstack/override-defaults ]]; then
+            _asyncstack_begin "$plugin"
+            builtin printf '%s: these override the defaults:\n' "$plugin"
+            _asyncstack_print "$dir/devstack/override-defaults"
+            # shellcheck source=/dev/null
+            source "$dir/devstack/override-defaults"
+            _asyncstack_end "$?"
+        else
+            _asyncstack_emit skip "$plugin" "no devstack/override-defaults"
+        fi
+    done
+}
+
+# _asyncstack_print FILE: cat, without the fork.
+_asyncstack_print() {
+    { local -; set +x; } 2>/dev/null
+    local lines=()
+    builtin mapfile -t lines <"$1"
+    builtin printf '%s\n' "${lines[@]}"
+}
+
+load_plugin_settings() {
+    # shellcheck disable=SC2034
+    local plugins=${DEVSTACK_PLUGINS:-}
+    local plugin
+    for plugin in "${_asyncstack_plugins[@]}"; do
+        local dir
+        _asyncstack_checkout "$plugin"
+        if [[ -f $dir/devstack/settings ]]; then
+            _asyncstack_begin "$plugin"
+            # shellcheck source=/dev/null
+            source "$dir/devstack/settings"
+            _asyncstack_end "$?"
+        else
+            _asyncstack_emit skip "$plugin" "no devstack/settings"
+        fi
+    done
+}
+
+run_plugins() {
+    local mode phase
+    # shellcheck disable=SC2034
+    local plugins=${DEVSTACK_PLUGINS:-}
+    local plugin
+    for plugin in "${_asyncstack_plugins[@]}"; do
+        local dir
+        # The plugin before may have used these names for itself; our arguments it can't reach.
+        mode=$1 phase=${2:-}
+        _asyncstack_checkout "$plugin"
+        if [[ -f $dir/devstack/plugin.sh ]]; then
+            _asyncstack_begin "$plugin"
+            # shellcheck source=/dev/null
+            source "$dir/devstack/plugin.sh" "$mode" ${phase:+"$phase"}
+            _asyncstack_end "$?"
+        else
+            _asyncstack_emit skip "$plugin" "no devstack/plugin.sh"
+        fi
+    done
+}
+
+# The files of extras.d that DevStack still runs; it warns of any other, and so do we.
+_asyncstack_run_extras() {
+    local mode=$1 phase=${2:-} extra
+    for extra in "$_asyncstack_top_dir"/extras.d/*.sh; do
+        if [[ ${extra##*/} == 80-tempest.sh ]]; then
+            _asyncstack_begin "@extras.d/${extra##*/}"
+            # shellcheck source=/dev/null
+            source "$extra" "$1" ${2:+"$2"}
+            _asyncstack_end "$?"
+        elif [[ -e $extra && $1 == override_defaults ]]; then
+            _asyncstack_emit warning extras-ignored \
+                "extras.d/${extra##*/} is not run: DevStack no longer supports it" "$extra" 0
+        fi
+    done
+}
+
+# _asyncstack_phase SEQUENCE MODE PHASE PART…: what stack.sh does at this point, in the order that
+# the controller's plan names.
+_asyncstack_phase() {
+    local part
+    for part in "${@:4}"; do
+        case $part in
+        extras) _asyncstack_run_extras "$2" "$3" ;;
+        plugins)
+            case $2 in
+            override_defaults) plugin_override_defaults ;;
+            source) load_plugin_settings ;;
+            *) run_plugins "$2" "$3" ;;
+            esac
+            ;;
+        packages)
+            _asyncstack_begin @packages
+            _asyncstack_prerequisites
+            _asyncstack_end "$?"
+            ;;
+        merge=*)
+            _asyncstack_begin "@local.conf:${part#merge=}"
+            merge_config_group "$_asyncstack_top_dir/local.conf" "${part#merge=}"
+            _asyncstack_end "$?"
+            ;;
+        local.sh)
+            _asyncstack_begin @local.sh
+            "$_asyncstack_top_dir/local.sh"
+            _asyncstack_end "$?"
+            ;;
+        esac
+    done
+}
+
+# Serving
+# -------
+
+# _asyncstack_inspect: what `plan` wants to know of a checkout without running anything in it.
+# (What it reads is not what it writes: that goes to the journal.)
+# shellcheck disable=SC2094
+_asyncstack_inspect() {
+    local plugin dir commit line number words
+    for plugin in "${_asyncstack_plugins[@]}"; do
+        _asyncstack_checkout "$plugin"
+        commit=
+        if [[ -d $dir ]]; then
+            commit=$(command git -c safe.directory='*' -C "$dir" rev-parse -q --verify HEAD 2>/dev/null)
+        fi
+        if [[ ! -e $dir ]]; then
+            _asyncstack_emit checkout "$plugin" absent ""
+        else
+            _asyncstack_emit checkout "$plugin" "${commit:+present}" "$commit"
+        fi
+        [[ -r $dir/devstack/settings ]] || continue
+        number=0
+        while IFS= builtin read -r line || [[ -n $line ]]; do
+            ((number += 1))
+            [[ $line =~ ^[[:space:]]*(define_plugin|plugin_requires)[[:space:]] ]] || continue
+            builtin read -r -a words <<<"${line%%#*}"
+            words=("${words[@]//[\"\']/}")
+            if [[ ${words[0]} == define_plugin ]]; then
+                _asyncstack_emit defines "${words[1]:-}" "$dir/devstack/settings" "$number"
+            else
+                _asyncstack_emit requires "${words[1]:-}" "${words[2]:-}" \
+                    "$dir/devstack/settings" "$number"
+            fi
+        done <"$dir/devstack/settings"
+    done
+}
+
+# _asyncstack_prepare: $DEST and $DATA_DIR, as stack.sh makes them: existing ones are left alone.
+_asyncstack_prepare() {
+    local directory
+    for directory in "$DEST" "${DATA_DIR:-$DEST/data}"; do
+        [[ -d $directory ]] && continue
+        command mkdir -p -- "$directory" 2>/dev/null && continue
+        sudo mkdir -p -- "$directory" && sudo chown -R "$STACK_USER" "$directory" &&
+            sudo chmod 0755 "$directory" && continue
+        _asyncstack_emit unprepared "$directory" "can't be created"
+        return
+    done
+    if [[ ! -w $DEST || ! -x $DEST ]]; then
+        _asyncstack_emit unprepared "$DEST" "is not writable by $(id -un)"
+    fi
+}
+
+_asyncstack_serve() {
+    local _asyncstack_request
+    # $1 is the sequence number of the last command: a repeated one is done once.
+    set -- 0
+    while IFS= builtin read -r -u 251 _asyncstack_request; do
+        # shellcheck disable=SC2086
+        set -- "$1" $_asyncstack_request
+        (($2 > $1)) || continue
+        set -- "${@:2}"
+        case $2 in
+        phase)
+            if ((_asyncstack_errexit)); then set -e; fi
+            if ((_asyncstack_trace)); then set -x; fi
+            _asyncstack_phase "$1" "$3" "${4#-}" "${@:5}"
+            { set +xe; } 2>/dev/null
+            ;;
+        inspect) _asyncstack_inspect ;;
+        prepare) _asyncstack_prepare ;;
+        quit)
+            trap - EXIT
+            _asyncstack_emit "done" "$1"
+            builtin exit 0
+            ;;
+        esac
+        IFS=$' \t\n'
+        _asyncstack_emit "done" "$1"
+        set -- "$1"
+    done
+}
+
+# Boot
+# ----
+
+_asyncstack_facts() {
+    local os='' kernel='' memory='' line cpus=0
+    while IFS= read -r line; do
+        [[ $line == PRETTY_NAME=* ]] && os=${line#*=}
+    done 2>/dev/null </etc/os-release
+    read -r kernel 2>/dev/null </proc/sys/kernel/osrelease
+    read -r _ memory _ 2>/dev/null </proc/meminfo
+    while read -r line _; do
+        [[ $line == processor ]] && ((cpus += 1))
+    done 2>/dev/null </proc/cpuinfo
+    _asyncstack_emit hello "$$" "$_asyncstack_directory" "$EPOCHREALTIME"
+    _asyncstack_emit fact bash "$BASH_VERSION"
+    _asyncstack_emit fact hostname "$HOSTNAME"
+    _asyncstack_emit fact os "${os//\"/}"
+    _asyncstack_emit fact kernel "$kernel"
+    _asyncstack_emit fact cpus "$cpus"
+    _asyncstack_emit fact memory_kib "$memory"
+    _asyncstack_emit fact user "${USER:-$EUID}"
+}
+
+# stack.sh begins with a clean environment, and so must we; a virtual environment that asyncstack
+# itself runs in is none of the plugins' business (stack.sh refuses to run in one).
+_asyncstack_clean_environment() {
+    local name
+    for name in "${!OS_@}"; do
+        unset "$name"
+    done
+    if [[ -n ${VIRTUAL_ENV:-} ]]; then
+        PATH=:$PATH:
+        PATH=${PATH//":$VIRTUAL_ENV/bin:"/:}
+        PATH=${PATH#:} PATH=${PATH%:}
+    fi
+    unset VIRTUAL_ENV VIRTUAL_ENV_PROMPT PYTHONHOME LANG LANGUAGE BASH_ENV
+    export LC_ALL=C.UTF-8
+    PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
+    umask 022
+}
+
+# Where a localrc can't be parsed nothing of it may run: half of a configuration is none.
+_asyncstack_check_syntax() {
+    local file message
+    for file in "$TOP_DIR/localrc" "$TOP_DIR/.localrc.auto"; do
+        [[ -r $file ]] || continue
+        if ! message=$("$BASH" -n "$file" 2>&1); then
+            _asyncstack_emit localrc-syntax "$file" "$message"
+            builtin exit 2
+        fi
+        break
+    done
+}
+
+# _asyncstack_move_dest: --dest wins over localrc, for plugins that are registered already as well.
+_asyncstack_move_dest() {
+    local name
+    if [[ -n $_asyncstack_dest && $DEST != "$_asyncstack_dest" ]]; then
+        for name in "${!GITDIR[@]}"; do
+            [[ ${GITDIR[$name]} == "$DEST/"* ]] &&
+                GITDIR["$name"]=$_asyncstack_dest/${GITDIR[$name]#"$DEST/"}
+        done
+        DEST=$_asyncstack_dest
+    fi
+}
+
+_asyncstack_report_boot() {
+    local name
+    for name in DEST DATA_DIR OFFLINE RECLONE ERROR_ON_CLONE GIT_DEPTH GIT_TIMEOUT STACK_USER \
+        LOGDIR GIT_BASE TOP_DIR; do
+        _asyncstack_emit variable "$name" "${!name:-}"
+    done
+    for name in $_asyncstack_secrets; do
+        _asyncstack_emit secret "$name" "${!name:-}"
+    done
+    for name in "${_asyncstack_plugins[@]}"; do
+        _asyncstack_emit plugin "$name" "${GITREPO[$name]:-}" "${GITBRANCH[$name]:-}" \
+            "${GITDIR[$name]:-}"
+    done
+}
+
+# Plugins may redefine the library's functions (some do), but not these.
+# shellcheck disable=SC2046
+declare -fr $(compgen -A function _asyncstack_) plugin_override_defaults load_plugin_settings \
+    run_plugins
+_asyncstack_clean_environment
+_asyncstack_facts
+set -E
+_asyncstack_set_traps
+_asyncstack_check_syntax
+# What stack.sh has, and plugins read.
+# shellcheck disable=SC2034
+FILES=$TOP_DIR/files
+cd "$TOP_DIR" || exit 70
+# shellcheck source=/dev/null
+source "$TOP_DIR/functions"
+GetDistro
+# shellcheck source=/dev/null
+source "$TOP_DIR/stackrc"
+_asyncstack_move_dest
+# What a plugin finds after each of its neighbours: see _asyncstack_restore. Taken after localrc,
+# which is the user's own and may want what it sets.
+set +ex
+declare -r _asyncstack_shellopts=$SHELLOPTS _asyncstack_bashopts=$BASHOPTS
+_asyncstack_umask=$(umask)
+IFS=$' \t\n'
+# shellcheck disable=SC2206
+_asyncstack_plugins=(${DEVSTACK_PLUGINS//,/ })
+declare -A _asyncstack_gitdir
+for _asyncstack_name in "${_asyncstack_plugins[@]}"; do
+    _asyncstack_gitdir[$_asyncstack_name]=${GITDIR[$_asyncstack_name]:-}
+done
+unset _asyncstack_name
+_asyncstack_report_boot
+_asyncstack_serving=1
+declare -r _asyncstack_umask _asyncstack_plugins _asyncstack_gitdir _asyncstack_serving
+exec </dev/null 1>&250 2>&250 3>&250 6>&250
+_asyncstack_set_traps
+_asyncstack_emit "done" 0
+_asyncstack_serve

@@ -1,0 +1,111 @@
+"""The local host as a node: the same commands, the same mechanism, no network."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from types import TracebackType
+from typing import IO, Self
+
+import anyio
+from anyio import CancelScope, EndOfStream
+from anyio.abc import ByteReceiveStream, ByteSendStream
+
+from asyncstack.model import Node
+from asyncstack.transports.base import Completed, Process
+
+__all__ = ["LocalTransport"]
+
+#: Seconds that a command may take to end after its streams were closed, then after TERM, KILL.
+_GRACE_S = ((None, 0.5), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0))
+_STDERR_LIMIT = 64 * 1024
+
+
+class _LocalProcess:
+    def __init__(self, process: anyio.abc.Process, stderr: IO[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._stderr = stderr
+        self.stdin: ByteSendStream = process.stdin
+        self.stdout: ByteReceiveStream = process.stdout
+
+    def stderr_tail(self) -> bytes:
+        descriptor = self._stderr.fileno()
+        size = os.fstat(descriptor).st_size
+        return os.pread(descriptor, _STDERR_LIMIT, max(0, size - _STDERR_LIMIT))
+
+    async def wait(self) -> int | None:
+        return await self._process.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with CancelScope(shield=True):
+            # What reads the pipes ends by itself when they close. A grandchild may hold them open
+            # for ever, so nothing here waits for the pipes, only for the process.
+            for stream in (self.stdin, self.stdout):
+                await stream.aclose()
+            for number, grace in _GRACE_S:
+                if number is not None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(self._process.pid, number)
+                with anyio.move_on_after(grace):
+                    await self._process.wait()
+                    return
+
+
+class LocalTransport:
+    """Runs commands on this machine, each in a session of its own (so that it can be killed)."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def node(self) -> Node:
+        return self._node
+
+    def open_process(self, command: str) -> AbstractAsyncContextManager[Process]:
+        return self._open_process(command)
+
+    @asynccontextmanager
+    async def _open_process(self, command: str) -> AsyncIterator[Process]:
+        # stderr goes to a file without a name: no task has to drain it, and it can't block.
+        with tempfile.TemporaryFile() as stderr:
+            process = await anyio.open_process(
+                ["/bin/sh", "-c", command], stderr=stderr, start_new_session=True
+            )
+            async with _LocalProcess(process, stderr) as local:
+                yield local
+
+    async def run(self, command: str, *, stdin: bytes = b"") -> Completed:
+        async with self.open_process(command) as process:
+            # It need not want to read all of it.
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await process.stdin.send(stdin)
+            await process.stdin.aclose()
+            output = bytearray()
+            with suppress(EndOfStream):
+                while True:
+                    output += await process.stdout.receive()
+            return Completed(await process.wait(), bytes(output), process.stderr_tail())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
