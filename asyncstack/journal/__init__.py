@@ -7,13 +7,14 @@ no business of this package.
 from __future__ import annotations
 
 from asyncstack.journal.directory import PastRun, RunDirectory, list_runs, new_run_id, runs_home
-from asyncstack.journal.reader import read_events
+from asyncstack.journal.reader import EventTail, read_events
 from asyncstack.journal.record import RecordedNode, RecordedPlugin, RunRecord
 from asyncstack.journal.redaction import Redactor, StreamRedactor
 from asyncstack.journal.steplogs import StepLogs
 from asyncstack.journal.writer import Journal, open_journal
 
 __all__ = [
+    "EventTail",
     "Journal",
     "PastRun",
     "RecordedNode",

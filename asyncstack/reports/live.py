@@ -77,8 +77,10 @@ def _is_lasting(event: Event) -> bool:
             return True
         case FetchFinished():
             return not event.status.good
-        case StepFinished() | NodeFinished():
-            return event.status in (Status.FAILED, Status.LOST, Status.UNREACHABLE)
+        case StepFinished():
+            return event.status in (Status.FAILED, Status.LOST)
+        case NodeFinished():
+            return event.status in (Status.LOST, Status.UNREACHABLE)
         case _:
             return False
 

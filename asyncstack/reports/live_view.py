@@ -22,6 +22,9 @@ BAR_WIDTH = 16
 NAME_ROOM = 26
 RUNNING_LINES = 4
 
+#: Wide enough for any cell, so that columns don't move while they fill.
+CELL_WIDTH = 9
+
 #: Below this many columns a matrix says nothing; the running steps do.
 MATRIX_ROOM = 40
 
@@ -41,10 +44,8 @@ def view(state: LiveState, now: float, room: int, height: int) -> list[Text]:
 
 
 def _title(state: LiveState, now: float) -> Text:
-    title = Text.assemble((state.command or "run", "bold"))
-    if len(state.nodes) > 1:
-        title.append(f" on {fold(state.nodes)}")
-    return title.append(f"  {clock(now - state.began)}", "cyan")
+    title = Text.assemble((clock(now - state.began), "cyan"), (f"  {state.command}", "bold"))
+    return title.append(f" on {fold(state.nodes)}") if len(state.nodes) > 1 else title
 
 
 def _fetching(state: LiveState, now: float, room: int, height: int) -> list[Text]:
@@ -139,7 +140,8 @@ def _around(phases: list[str], current: int, room: int, widths: dict[str, int]) 
 def _phase_column(state: LiveState, phase: str, names: list[str], now: float) -> Column:
     several = len(state.nodes)
     cells = [_cell(state.cells.get((name, phase)), several, now) for name in names]
-    return Column(heading_of(phase), tuple(cells))
+    heading = [part.rjust(CELL_WIDTH) for part in heading_of(phase)]
+    return Column(tuple(heading), tuple(cells))
 
 
 def _cell(cell: CellState | None, nodes: int, now: float) -> Span:
@@ -171,9 +173,10 @@ def _running_line(
     state: LiveState, group: list[tuple[str, Running]], now: float, room: int
 ) -> Text:
     oldest = min((running for _, running in group), key=lambda running: running.since)
-    line = Text.assemble(("▶ ", "cyan"), f"{oldest.phase} ", (oldest.plugin, "bold"))
+    elapsed = (f"▶ {clock(now - oldest.since)}", "cyan")
+    line = Text.assemble(elapsed, f"  {oldest.phase} ", (oldest.plugin, "bold"))
     if len(state.nodes) > 1:
-        line.append(f" on {fold(node for node, _ in group)}")
-    line.append(f"  {clock(now - oldest.since)}", "cyan")
+        busy = {node for node, _ in group}
+        line.append(f" on {fold(node for node in state.nodes if node in busy)}")
     words = oldest.output.strip().rpartition(b"\n")[2][-4 * room :]
     return line.append(f"  {printable(words)}", "dim") if words else line
