@@ -43,7 +43,7 @@ class ReportFormat(enum.StrEnum):
 Run = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN]",
+        metavar="RUN",
         help="A run's id, the beginning of one, or its directory. Default: the newest run.",
         show_default=False,
     ),
@@ -58,8 +58,7 @@ def report(
 ) -> None:
     """Print the timing table of a run: plugins against phases.
 
-    The journal alone is read, so any old run can be reported again, also one that failed or that
-    still goes on.
+    Read from the journal alone: any old run can be reported again, also one that still goes on.
 
     For example:
 

@@ -65,8 +65,8 @@ def to_json(summary: Summary) -> bytes:
 
 def _report(summary: Summary) -> Report:
     whole = summary.total_s or 1.0
-    plugins = [(name, summary.plugin_s(name)) for name in summary.plugins]
-    phases = [(key, summary.phase_s(key)) for key in summary.phases]
+    plugins = [(name, summary.plugin_s[name]) for name in summary.plugins]
+    phases = [(key, summary.phase_s[key]) for key in summary.phases]
     return Report(
         run_id=summary.run_id,
         command=summary.command,

@@ -88,7 +88,7 @@ def heading_of(phase: str) -> tuple[str, ...]:
 
 def _grouped(summary: Summary, phases: list[PhaseKey], merged: int) -> list[_Group]:
     """A column a phase, the `merged` smallest of them in one, where the first of them stood."""
-    small = set(sorted(phases, key=summary.phase_s)[:merged])
+    small = set(sorted(phases, key=summary.phase_s.__getitem__)[:merged])
     groups: dict[tuple[str, ...], list[PhaseKey]] = {}
     for phase in phases:
         heading = (f"{merged} other", "phases") if phase in small else heading_of(phase.name)
@@ -97,7 +97,7 @@ def _grouped(summary: Summary, phases: list[PhaseKey], merged: int) -> list[_Gro
 
 
 def _seconds(summary: Summary, group: _Group) -> float:
-    return sum(summary.phase_s(phase) for phase in group.phases)
+    return sum(summary.phase_s[phase] for phase in group.phases)
 
 
 def _columns(
@@ -136,13 +136,8 @@ def _fetch_column(summary: Summary) -> Column:
 
 
 def _phase_column(summary: Summary, group: _Group) -> Column:
-    cells = [
-        _cell(
-            [cell for phase in group.phases if (cell := summary.cells.get((plugin, phase)))],
-            summary.total_s,
-        )
-        for plugin in summary.plugins
-    ]
+    whole = summary.total_s
+    cells = [_cell(_members(summary, plugin, group), whole) for plugin in summary.plugins]
     total = _seconds(summary, group)
     return Column(
         group.heading,
@@ -150,8 +145,12 @@ def _phase_column(summary: Summary, group: _Group) -> Column:
     )
 
 
+def _members(summary: Summary, plugin: str, group: _Group) -> list[Cell]:
+    cells = (summary.cells.get((plugin, phase)) for phase in group.phases)
+    return [cell for cell in cells if cell and cell.status is not Status.SKIPPED]
+
+
 def _cell(cells: list[Cell], whole: float) -> Span:
-    cells = [cell for cell in cells if cell.status is not Status.SKIPPED]
     if not cells:
         return ABSENT
     seconds = sum(cell.seconds for cell in cells)
@@ -174,13 +173,13 @@ def _weight(seconds: float, whole: float) -> str:
 
 
 def _total_column(summary: Summary) -> Column:
-    cells = [(unit_aligned(summary.plugin_s(plugin)), "bold") for plugin in summary.plugins]
+    cells = [(unit_aligned(summary.plugin_s[plugin]), "bold") for plugin in summary.plugins]
     return Column(("total",), (*cells, (unit_aligned(summary.total_s), "bold"), ("", "")))
 
 
 def _share_column(summary: Summary) -> Column:
     whole = summary.total_s
-    cells = [(share(summary.plugin_s(plugin), whole), "") for plugin in summary.plugins]
+    cells = [(share(summary.plugin_s[plugin], whole), "") for plugin in summary.plugins]
     return Column(("share",), (*cells, ("", ""), ("", "")))
 
 
@@ -197,6 +196,6 @@ def _cpu_column(summary: Summary) -> Column:
 
 
 def _bar_column(summary: Summary) -> Column:
-    most = max((summary.plugin_s(plugin) for plugin in summary.plugins), default=0.0) or 1.0
-    bars = [(bar(summary.plugin_s(p) / most, BAR_WIDTH), "cyan") for p in summary.plugins]
+    most = max((summary.plugin_s[plugin] for plugin in summary.plugins), default=0.0) or 1.0
+    bars = [(bar(summary.plugin_s[p] / most, BAR_WIDTH), "cyan") for p in summary.plugins]
     return Column(("",), (*bars, ("", ""), ("", "")), right=False)

@@ -59,7 +59,11 @@ class Cell(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """A run. Plugins are in registration order, phases in the order in which they ran."""
+    """A run. Plugins are in registration order, phases in the order in which they ran.
+
+    `plugin_s` and `phase_s` are the sums of the cells of a plugin and of a phase; `fetch_s` is the
+    time of a plugin's slowest fetch, for those that were fetched.
+    """
 
     run_id: str
     timestamp: str
@@ -75,6 +79,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     steps: tuple[StepFinished, ...]
     fetches: tuple[FetchFinished, ...]
     fetch_s: dict[str, float]
+    plugin_s: dict[str, float]
+    phase_s: dict[PhaseKey, float]
     spans: tuple[SpanFinished, ...]
     barriers: tuple[BarrierOpened, ...]
     warnings: tuple[Warned, ...]
@@ -83,17 +89,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     @property
     def total_s(self) -> float:
         """The sum of all cells."""
-        return sum(cell.seconds for cell in self.cells.values())
-
-    def plugin_s(self, plugin: str) -> float:
-        """The sum of a plugin's cells."""
-        cells = (self.cells.get((plugin, phase)) for phase in self.phases)
-        return sum(cell.seconds for cell in cells if cell)
-
-    def phase_s(self, phase: PhaseKey) -> float:
-        """The sum of a phase's cells."""
-        cells = (self.cells.get((plugin, phase)) for plugin in self.plugins)
-        return sum(cell.seconds for cell in cells if cell)
+        return sum(self.phase_s.values())
 
     def slowest(self, count: int) -> list[StepFinished]:
         """The steps that took longest, longest first."""
@@ -135,6 +131,9 @@ def summarise(events: Iterable[Event]) -> Summary:
     started = next(iter(_of(by_kind, RunStarted)), RunStarted(command="", version=""))
     finished = next(iter(_of(by_kind, RunFinished)), None)
     fetches = _of(by_kind, FetchFinished)
+    plugins = _plugins(_of(by_kind, PluginRegistered), fetches, steps)
+    phases = tuple(dict.fromkeys(key_of(step) for step in steps))
+    cells = _cells(steps)
     return Summary(
         run_id=started.run_id,
         timestamp=started.timestamp,
@@ -144,9 +143,11 @@ def summarise(events: Iterable[Event]) -> Summary:
         exit_code=finished.exit_code if finished else None,
         duration_s=finished.duration_s if finished else _elapsed(steps),
         nodes=_nodes(started, _of(by_kind, NodeBooted), steps),
-        plugins=_plugins(_of(by_kind, PluginRegistered), fetches, steps),
-        phases=tuple(dict.fromkeys(key_of(step) for step in steps)),
-        cells=_cells(steps),
+        plugins=plugins,
+        phases=phases,
+        cells=cells,
+        plugin_s={name: _seconds(cells, [(name, key) for key in phases]) for name in plugins},
+        phase_s={key: _seconds(cells, [(name, key) for name in plugins]) for key in phases},
         steps=tuple(steps),
         fetches=tuple(fetches),
         fetch_s=_slowest_fetches(fetches),
@@ -202,6 +203,12 @@ def _cells(steps: Sequence[StepFinished]) -> dict[tuple[str, PhaseKey], Cell]:
 def _cell(steps: list[StepFinished]) -> Cell:
     slowest = max(steps, key=lambda step: step.duration_s)
     return Cell(tuple(steps), slowest, worst(step.status for step in steps))
+
+
+def _seconds(
+    cells: dict[tuple[str, PhaseKey], Cell], keys: Iterable[tuple[str, PhaseKey]]
+) -> float:
+    return sum(cells[key].seconds for key in keys if key in cells)
 
 
 def _slowest_fetches(fetches: Sequence[FetchFinished]) -> dict[str, float]:
