@@ -1,0 +1,141 @@
+"""The git commands that the fetcher is made of, each one function; none raises for git's failure.
+
+Every ref, URL and path that comes from outside stands behind `--` or inside a refspec, after
+`check_url`, `check_ref` and `check_name` have seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from asyncstack.git.environment import config_options, credential_options
+from asyncstack.git.process import Ended, Limits, run_git
+from asyncstack.git.progress import Progress
+from asyncstack.git.urls import Address
+
+__all__ = [
+    "Git",
+    "clone_filtered",
+    "clone_mirror",
+    "fetch_mirror",
+    "fetch_shallow",
+    "is_ancestor",
+    "ls_remote",
+    "pack_refs",
+    "populate",
+    "resolve_commit",
+]
+
+OnProgress = Callable[[Progress], None]
+_BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """How git is started: environment, limits and who is told about progress."""
+
+    environment: Mapping[str, str]
+    limits: Limits = field(default_factory=Limits)
+    options: Sequence[str] = ()
+    on_progress: OnProgress | None = None
+    directory: Path | None = None
+
+    def reaching(self, address: Address, **environment: str) -> Git:
+        """Return a git that has an address's own credentials, and more environment."""
+        options, secrets = credential_options(address)
+        low_speed = (
+            [
+                "-c",
+                "http.lowSpeedLimit=1",
+                "-c",
+                f"http.lowSpeedTime={int(self.limits.stall_s) + 5}",
+            ]
+            if self.limits.stall_s
+            else []
+        )
+        return replace(
+            self,
+            options=(*self.options, *options, *low_speed),
+            environment={**self.environment, **secrets, **environment},
+        )
+
+    def at(self, git_dir: Path, work_tree: Path | None = None) -> Git:
+        """Return a git that works on this repository and looks for no other.
+
+        A named repository is not subject to `safe.directory` and `safe.bareRepository`, and a
+        broken one is never mistaken for the repository around it.
+        """
+        place = [f"--git-dir={git_dir}", *([f"--work-tree={work_tree}"] if work_tree else [])]
+        return replace(self, options=(*self.options, *place), directory=work_tree or git_dir)
+
+    async def run(self, *arguments: str) -> Ended:
+        """Run `git <arguments>`."""
+        return await run_git(
+            ["git", *config_options(), *self.options, *arguments],
+            env=self.environment,
+            cwd=self.directory,
+            limits=self.limits,
+            on_progress=self.on_progress,
+        )
+
+
+async def clone_mirror(git: Git, url: str, target: Path, refspecs: Sequence[str]) -> Ended:
+    """Clone all branches and tags, and what the refspecs add, bare, into a path that doesn't exist.
+
+    `clone` rather than `init` and `fetch`: index-pack proves connectivity while it unpacks, which
+    spares the walk over the whole history that `fetch` does afterwards.
+    """
+    more = [part for spec in refspecs for part in ("-c", f"remote.origin.fetch={spec}")]
+    return await git.run(
+        *more, "clone", "--bare", "--progress", "--no-local", "--template=", "--", url, str(target)
+    )
+
+
+async def fetch_mirror(git: Git, url: str, mirror: Path, refspecs: Sequence[str]) -> Ended:
+    """Bring a mirror up to date, deleted branches and tags included."""
+    arguments = ("fetch", "--progress", "--prune", "--no-tags", "--", url)
+    return await git.at(mirror).run(*arguments, *_BRANCHES_AND_TAGS, *refspecs)
+
+
+async def pack_refs(git: Git, git_dir: Path) -> Ended:
+    """Put all refs into packed-refs, tags peeled: what a checkout's refs are made from."""
+    return await git.at(git_dir).run("pack-refs", "--all")
+
+
+async def fetch_shallow(git: Git, url: str, git_dir: Path, ref: str, depth: int) -> Ended:
+    """Fetch one ref, `depth` commits deep, into FETCH_HEAD."""
+    arguments = ("fetch", "--progress", "--no-tags", f"--depth={depth}", "--", url, ref)
+    return await git.at(git_dir).run(*arguments)
+
+
+async def clone_filtered(
+    git: Git, url: str, target: Path, refspecs: Sequence[str], spec: str
+) -> Ended:
+    """Clone without the objects that a filter leaves out; a server that can't sends them all."""
+    more = [part for refspec in refspecs for part in ("-c", f"remote.origin.fetch={refspec}")]
+    arguments = ("clone", "--no-checkout", "--progress", "--no-local", "--template=")
+    return await git.run(*more, *arguments, f"--filter={spec}", "--", url, str(target))
+
+
+async def ls_remote(git: Git, url: str, patterns: Sequence[str] = ()) -> Ended:
+    """Ask a server for its refs: one connection, no objects."""
+    return await git.run("ls-remote", "--", url, *patterns)
+
+
+async def populate(git: Git, work_tree: Path, commit: str) -> Ended:
+    """Fill an empty work tree and its index from a commit; HEAD is left alone."""
+    repository = git.at(work_tree / ".git", work_tree)
+    return await repository.run("read-tree", "--reset", "-u", "-v", commit)
+
+
+async def resolve_commit(git: Git, git_dir: Path, name: str) -> str:
+    """Return the commit that a name means in a repository on disk; '' if it has none."""
+    ended = await git.at(git_dir).run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    return ended.stdout.strip() if ended.ok else ""
+
+
+async def is_ancestor(git: Git, git_dir: Path, older: str, newer: str) -> bool:
+    """Say whether one commit is reachable from the other."""
+    return (await git.at(git_dir).run("merge-base", "--is-ancestor", older, newer)).ok

@@ -1,0 +1,198 @@
+"""Why git failed: one class a failure, from its last words, so that policies needn't read prose.
+
+The table is ordered: the first pattern that matches decides, the specific ones stand first.
+The phrases are those of git ≥ 2.25, libcurl (OpenSSL and GnuTLS), OpenSSH and `git daemon` in the
+C locale.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+
+__all__ = ["FailureClass", "classify"]
+
+
+class FailureClass(enum.StrEnum):
+    """What went wrong, as far as it changes what to do next."""
+
+    DNS = "dns"
+    REFUSED = "refused"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    STALL = "stall"
+    THROTTLED = "throttled"
+    SERVER = "server"
+    GARBAGE = "garbage"
+    TLS = "tls"
+    AUTHENTICATION = "authentication"
+    NOT_FOUND = "not-found"
+    REF_NOT_FOUND = "ref-not-found"
+    MOVED = "refs-moved"
+    DISK_FULL = "disk-full"
+    PERMISSION = "permission"
+    CORRUPT = "corrupt"
+    LOCAL_CHANGES = "local-changes"
+    REFUSED_BY_US = "not-allowed"
+    OFFLINE = "offline"
+    CHECKOUT = "checkout"
+    GIT_MISSING = "git-missing"
+    OTHER = "other"
+
+
+_F = FailureClass
+_TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
+    (_F.DISK_FULL, [r"No space left on device", r"[Dd]isk quota"]),
+    (
+        _F.THROTTLED,
+        [
+            r"error: (?:429|503)",
+            r"HTTP (?:429|503)",
+            r"Too Many Requests",
+            r"[Rr]ate limit",
+            r"Service (?:Temporarily )?Unavailable",
+            # What sshd does to connections beyond its MaxStartups.
+            r"kex_exchange_identification.*(?:closed|reset)",
+        ],
+    ),
+    (_F.SERVER, [r"error: 5\d\d", r"HTTP 5\d\d", r"remote error: .*[Ii]nternal"]),
+    (
+        _F.DNS,
+        [
+            r"[Cc]ould(?:n't| not) resolve (?:host|proxy)",
+            r"unable to look up",
+            r"Name or service not known",
+            r"Temporary failure in name resolution",
+        ],
+    ),
+    (
+        _F.REF_NOT_FOUND,
+        [
+            r"couldn't find remote ref",
+            r"not our ref",
+            r"no such remote ref",
+            r"Remote branch .* not found",
+            r"unadvertised object",
+        ],
+    ),
+    (
+        _F.AUTHENTICATION,
+        [
+            r"could not read (?:Username|Password)",
+            r"Authentication failed",
+            r"Permission denied \(",
+            r"error: 40[13]",
+            r"HTTP Basic: Access denied",
+            r"Host key verification failed",
+            r"Invalid username or",
+        ],
+    ),
+    (
+        _F.NOT_FOUND,
+        [
+            r"error: (?:404|410)",
+            r"[Rr]epository .*not (?:found|exported)",
+            r"not found: did you run",
+            r"does not appear to be a git",
+            r"does not exist",
+            r"[Nn]o such (?:repository|file or directory)",
+            r"No such file or directory",
+        ],
+    ),
+    (_F.REFUSED_BY_US, [r"transport '.*' not allowed", r"protocol .* not (?:supported|allowed)"]),
+    (
+        _F.TLS,
+        [
+            r"SSL certificate",
+            r"certificate verif",
+            r"server certificate",
+            r"SSL_connect.*certificate",
+            r"unable to get local issuer",
+        ],
+    ),
+    (_F.STALL, [r"Operation too slow", r"Less than .* bytes/sec"]),
+    (_F.TIMEOUT, [r"timed? ?out", r"Timeout"]),
+    (
+        _F.REFUSED,
+        [
+            r"Connection refused",
+            r"Failed to connect to",
+            r"Network is unreachable",
+            r"No route to host",
+        ],
+    ),
+    (
+        _F.GARBAGE,
+        [
+            r"bad line length",
+            r"bad pack header",
+            r"pack signature mismatch",
+            r"protocol error",
+            r"inflate",
+            r"pack is corrupted",
+            r"SHA1 COLLISION",
+            r"pack has bad object",
+            r"valid git repository",
+            r"bad band",
+            r"not valid: is this a git",
+            r"invalid object",
+            r"unable to parse",
+            r"unresolved deltas",
+            r"invalid server response",
+        ],
+    ),
+    (
+        _F.RESET,
+        [
+            r"Connection reset",
+            r"Connection closed",
+            r"RPC failed",
+            r"early EOF",
+            r"unexpected disconnect",
+            r"hung up",
+            r"Empty reply",
+            r"Broken pipe",
+            r"invalid index-pack output",
+            r"unexpected EOF",
+            r"transfer closed",
+            r"Recv failure",
+            r"SSL_ERROR_SYSCALL",
+            r"gnutls_handshake",
+            r"TLS connection was non-properly",
+            r"expected flush after",
+        ],
+    ),
+    (
+        _F.LOCAL_CHANGES,
+        [r"would be overwritten", r"local changes", r"untracked working tree files"],
+    ),
+    (
+        _F.PERMISSION,
+        [
+            r"[Pp]ermission denied",
+            r"Read-only file system",
+            r"insufficient permission",
+            r"dubious ownership",
+            r"Operation not permitted",
+        ],
+    ),
+    (
+        _F.CORRUPT,
+        [
+            r"is corrupt",
+            r"object file .* is empty",
+            r"unable to read tree",
+            r"bad object",
+            r"missing blob",
+            r"does not match index",
+            r"unable to read",
+        ],
+    ),
+)
+_COMPILED = tuple((re.compile("|".join(patterns)), kind) for kind, patterns in _TABLE)
+
+
+def classify(words: str) -> FailureClass:
+    """Name the class of a failure from git's last words."""
+    return next((kind for pattern, kind in _COMPILED if pattern.search(words)), FailureClass.OTHER)
