@@ -1,0 +1,149 @@
+"""Carry out the retry policy: sources in order, tries with their waits, caps that follow the host."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import anyio
+
+from asyncstack.events import Emit, FetchProgress, FetchRetried
+from asyncstack.fetcher.retry import delay_before_retry, explain, is_throttling, sources
+from asyncstack.fetcher.throttle import Throttle
+from asyncstack.fetcher.values import FetchOptions, FetchRequest
+from asyncstack.git.commands import Git
+from asyncstack.git.failures import FailureClass
+from asyncstack.git.process import Ended
+from asyncstack.git.progress import Progress
+from asyncstack.git.trace import read_retry_after, read_stages, trace_environment
+from asyncstack.git.urls import parse_url
+
+__all__ = ["Job", "Operation", "Outcome", "try_all"]
+
+#: One try: talk to this URL with this git.
+Operation = Callable[[Git, str], Awaitable[Ended]]
+
+#: Seconds between two progress events of one repository.
+_PROGRESS_EVERY_S = 0.1
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a job has cost so far; filled in as it goes on."""
+
+    attempts: int = 0
+    received_bytes: int = 0
+    objects: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, seconds: float) -> None:
+        self.stages[stage] = round(self.stages.get(stage, 0.0) + seconds, 6)
+
+
+@dataclass(slots=True)
+class Job:
+    """One repository on its way."""
+
+    request: FetchRequest
+    options: FetchOptions
+    emit: Emit
+    git: Git
+    throttle: Throttle
+    outcome: Outcome = field(default_factory=Outcome)
+    _last_progress: float = -1.0
+
+    def progress(self, progress: Progress) -> None:
+        """Pass git's progress on, ten times a second at most; the end of a stage always."""
+        now = anyio.current_time()
+        if now - self._last_progress < _PROGRESS_EVERY_S and progress.fraction != 1.0:
+            return
+        self._last_progress = now
+        self.emit(
+            FetchProgress(
+                plugin=self.request.plugin,
+                node=self.options.node,
+                stage=progress.stage,
+                fraction=progress.fraction,
+                received_bytes=progress.received_bytes,
+                objects=progress.objects,
+                total_objects=progress.total,
+                bytes_per_s=progress.bytes_per_s,
+            )
+        )
+
+
+async def try_all(job: Job, operation: Operation, work: Path) -> Ended:
+    """Try every source until one works; return how the last one ended."""
+    ended: Ended | None = None
+    for url in sources(job.request.url, job.options.mirrors):
+        ended = await _try_source(job, operation, url, work)
+        if ended.ok:
+            break
+    assert ended is not None
+    return ended
+
+
+async def _try_source(job: Job, operation: Operation, url: str, work: Path) -> Ended:
+    tries = 0
+    while True:
+        tries += 1
+        ended, retry_after = await _try_once(job, operation, url, work)
+        if ended.failure is None:
+            return ended
+        delay = delay_before_retry(
+            ended.failure,
+            tries,
+            job.options.tries,
+            jitter=random.random(),  # noqa: S311 - it only spreads load
+            first_s=job.options.backoff_s,
+            retry_after_s=retry_after,
+        )
+        if delay is None:
+            return ended
+        job.emit(
+            FetchRetried(
+                plugin=job.request.plugin,
+                node=job.options.node,
+                url=parse_url(url).url,
+                attempt=tries,
+                reason=ended.failure.value,
+                message=f"{explain(ended.failure)}: {_last_line(ended.words)}".rstrip(": "),
+                delay_s=round(delay, 3),
+            )
+        )
+        await anyio.sleep(delay)
+
+
+def _last_line(words: str) -> str:
+    lines = words.strip().splitlines()
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return (fatal or lines or [""])[0]
+
+
+async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tuple[Ended, float]:
+    address = parse_url(url)
+    job.outcome.attempts += 1
+    trace = work / f"trace-{job.outcome.attempts}"
+    trace.mkdir(parents=True)
+    queued = anyio.current_time()
+    async with job.throttle.slot(address.host) as host:
+        job.outcome.add("queue", anyio.current_time() - queued)
+        git = replace(job.git, on_progress=job.progress)
+        ended = await operation(git.reaching(address, **trace_environment(trace)), address.url)
+        retry_after = read_retry_after(trace) if ended.failure else 0.0
+        if ended.failure is None:
+            host.succeeded()
+        elif is_throttling(ended.failure):
+            host.throttled(until=anyio.current_time() + retry_after)
+    for stage, seconds in read_stages(trace).items():
+        job.outcome.add(stage, seconds)
+    job.outcome.received_bytes += ended.received_bytes
+    job.outcome.objects += ended.objects
+    return ended, retry_after
+
+
+def failed(failure: FailureClass, words: str) -> Ended:
+    """Return what a git would have ended like that found out what we did."""
+    return Ended(1, "", words, failure, 0.0)

@@ -1,0 +1,214 @@
+"""Get a repository's objects: from the cache, over the network, or both; end with a commit.
+
+Without a cache the same is done with a mirror that is thrown away after its checkout was made.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from asyncstack.fetcher.attempts import Job, failed, try_all
+from asyncstack.fetcher.cache import Cache, Mirror
+from asyncstack.fetcher.files import share_packs
+from asyncstack.git.commands import (
+    Git,
+    clone_mirror,
+    fetch_mirror,
+    ls_remote,
+    pack_refs,
+    resolve_commit,
+)
+from asyncstack.git.failures import FailureClass
+from asyncstack.git.layout import write_packed_refs
+from asyncstack.git.process import Ended
+from asyncstack.git.refs import (
+    RefKind,
+    RefTable,
+    extra_refspec,
+    kind_of_ref,
+    parse_ls_remote,
+    read_refs,
+    suggest,
+)
+from asyncstack.git.urls import Address, parse_url
+
+__all__ = ["Source", "Store", "resolve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a checkout is made from: a mirror and the commit wanted of it."""
+
+    mirror: Mirror
+    commit: str
+
+
+@dataclass(slots=True)
+class Store:
+    """The cache, if there is one, and what this fetch has already asked about."""
+
+    cache: Cache | None
+    fresh: set[str]
+
+    async def source(self, job: Job, work: Path) -> Source | Ended:
+        """Return the source of a job's checkout, or how getting it failed."""
+        address = parse_url(job.request.url)
+        if self.cache is None:
+            return await _download(job, None, work)
+        async with self.cache.locked(address):
+            return await self._from_cache(job, address, work)
+
+    async def _from_cache(self, job: Job, address: Address, work: Path) -> Source | Ended:
+        assert self.cache is not None
+        mirror = self.cache.open(address)
+        if mirror is not None:
+            known = await self._known(job, mirror, address, work)
+            if known is not None:
+                self.cache.touch(mirror)
+                return known
+        if job.options.offline:
+            return _offline(job, mirror)
+        started = time.monotonic()
+        fetched = await _download(job, mirror, work)
+        if isinstance(fetched, Ended):
+            return fetched
+        try:
+            published = self.cache.publish(
+                fetched.mirror.path, address, seconds=time.monotonic() - started
+            )
+        except OSError as error:
+            return _os_failure(error)
+        self.fresh.add(address.url)
+        return replace(fetched, mirror=published)
+
+    async def _known(
+        self, job: Job, mirror: Mirror, address: Address, work: Path
+    ) -> Source | Ended | None:
+        """Return what can be had without fetching; None if the network has something new."""
+        request = job.request
+        pinned = request.commit or (
+            request.ref if kind_of_ref(request.ref) is RefKind.COMMIT else ""
+        )
+        if pinned or job.options.offline or address.url in self.fresh:
+            commit = await resolve(job.git, mirror, pinned or request.ref)
+            return Source(mirror, commit) if commit else None
+        answer = await _ask(job, work)
+        if not answer.ok:
+            return answer
+        if not _unchanged(request.ref, mirror.refs, parse_ls_remote(answer.stdout)):
+            return None
+        commit = await resolve(job.git, mirror, request.ref)
+        return Source(mirror, commit) if commit else None
+
+
+async def _ask(job: Job, work: Path) -> Ended:
+    """Ask the server for branches, tags and the ref that is wanted."""
+    other = kind_of_ref(job.request.ref) is RefKind.OTHER
+    patterns = ["refs/heads/*", "refs/tags/*", *([job.request.ref] if other else [])]
+
+    async def ask(git: Git, url: str) -> Ended:
+        return await ls_remote(git, url, patterns)
+
+    return await try_all(job, ask, work)
+
+
+def _unchanged(ref: str, ours: RefTable, theirs: RefTable) -> bool:
+    if kind_of_ref(ref) is RefKind.OTHER and ours.names.get(ours.find(ref)) != theirs.names.get(
+        ref
+    ):
+        return False
+    return ours.shown() == theirs.shown()
+
+
+async def resolve(git: Git, mirror: Mirror, wanted: str) -> str:
+    """Return the commit that a ref means in a mirror; '' if it means none there."""
+    kind = kind_of_ref(wanted)
+    if kind is RefKind.COMMIT:
+        return await resolve_commit(git, mirror.path, wanted.lower())
+    name = mirror.refs.find(wanted)
+    if name:
+        return mirror.refs.commit(name) or await resolve_commit(git, mirror.path, name)
+    if kind is RefKind.ABBREVIATED:
+        return await resolve_commit(git, mirror.path, wanted)
+    return ""
+
+
+async def _download(job: Job, known: Mirror | None, work: Path) -> Source | Ended:
+    """Fetch over the network into a mirror of our own below `work`."""
+    number = 0
+    source: Source | None = None
+
+    async def download(git: Git, url: str) -> Ended:
+        nonlocal number, source
+        number += 1
+        target = work / f"mirror-{number}"
+        ended = await _transfer(git, url, target, known, job)
+        if not ended.ok:
+            return _moved(ended, job)
+        mirror = Mirror(target, read_refs(target))
+        commit = await resolve(job.git, mirror, job.request.commit or job.request.ref)
+        if not commit:
+            return _no_such_ref(job, mirror, ended)
+        source = Source(mirror, commit)
+        return ended
+
+    try:
+        ended = await try_all(job, download, work)
+    except OSError as error:
+        return _os_failure(error)
+    return source if source is not None else ended
+
+
+async def _transfer(git: Git, url: str, target: Path, known: Mirror | None, job: Job) -> Ended:
+    specs = [spec for spec in (extra_refspec(job.request.commit or job.request.ref),) if spec]
+    if known is None:
+        return await clone_mirror(git, url, target, specs)
+    _private_copy(known, target)
+    ended = await fetch_mirror(git, url, target, specs)
+    return await pack_refs(job.git, target) if ended.ok else ended
+
+
+def _private_copy(mirror: Mirror, target: Path) -> None:
+    """Make a repository with a mirror's refs that shares its packs; git may write into this one."""
+    (target / "refs").mkdir(parents=True)
+    share_packs(mirror.path, target)
+    for name in ("HEAD", "config"):
+        (target / name).write_bytes((mirror.path / name).read_bytes())
+    write_packed_refs(target, mirror.refs)
+
+
+def _moved(ended: Ended, job: Job) -> Ended:
+    """A ref that vanished between the server's two answers is worth another look."""
+    asked = kind_of_ref(job.request.commit or job.request.ref)
+    if "not our ref" in ended.words and asked is not RefKind.COMMIT:
+        return replace(ended, failure=FailureClass.MOVED)
+    return ended
+
+
+def _no_such_ref(job: Job, mirror: Mirror, ended: Ended) -> Ended:
+    wanted = job.request.commit or job.request.ref
+    if kind_of_ref(wanted) is RefKind.ABBREVIATED:
+        words = (
+            f"no branch or tag is called {wanted!r}, and it abbreviates no single commit that a "
+            "branch or tag reaches"
+        )
+    else:
+        hint = suggest(wanted, mirror.refs.short_names())
+        words = f"the repository has no branch or tag {wanted!r}" + (f"; {hint}" if hint else "")
+    return replace(ended, returncode=1, words=words, failure=FailureClass.REF_NOT_FOUND)
+
+
+def _offline(job: Job, mirror: Mirror | None) -> Ended:
+    what = (
+        "the cache has no mirror of it"
+        if mirror is None
+        else (f"its cached mirror has no {job.request.commit or job.request.ref!r}")
+    )
+    return failed(FailureClass.OFFLINE, f"OFFLINE forbids to clone it, and {what}")
+
+
+def _os_failure(error: OSError) -> Ended:
+    full = error.errno in (28, 122)
+    return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, str(error))

@@ -1,0 +1,124 @@
+"""Shallow and partial clones: made directly from the server, since a mirror can't hold them."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from asyncstack.fetcher.attempts import Job, try_all
+from asyncstack.fetcher.cache import Mirror
+from asyncstack.fetcher.checkout import write_repository
+from asyncstack.git.commands import (
+    Git,
+    clone_filtered,
+    fetch_shallow,
+    populate,
+    resolve_commit,
+)
+from asyncstack.git.failures import FailureClass
+from asyncstack.git.process import Ended
+from asyncstack.git.refs import RefKind, RefTable, extra_refspec, kind_of_ref
+
+__all__ = ["clone_partial", "clone_shallow"]
+
+_FETCHED = re.compile(r"([0-9a-f]{40,64})\t[^\t]*\t(?:(branch|tag) '([^']+)')?")
+
+
+async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
+    """Clone one ref, GIT_DEPTH commits deep; return the checkout and its commit."""
+    done: tuple[Path, str] | None = None
+    wanted = job.request.commit or job.request.ref
+
+    async def attempt(git: Git, url: str) -> Ended:
+        nonlocal done
+        tree = work / f"shallow-{job.outcome.attempts}"
+        write_repository(tree, Mirror(work / "nothing", RefTable()), job.request.url)
+        git_dir = tree / ".git"
+        ended = await fetch_shallow(git, url, git_dir, wanted, job.options.depth)
+        if not ended.ok:
+            return ended
+        name, oid = _name_fetched(git_dir, job.request.ref)
+        commit = await resolve_commit(job.git, git_dir, oid)
+        if not commit:
+            return replace(
+                ended, failure=FailureClass.REF_NOT_FOUND, words=f"{wanted!r} is no commit"
+            )
+        _write_ref(git_dir, name, oid)
+        populated = await _fill(job, tree, commit, job.git)
+        if populated.ok:
+            done = (tree, commit)
+        return populated if not populated.ok else ended
+
+    ended = await try_all(job, attempt, work)
+    return done if done is not None else ended
+
+
+def _name_fetched(git_dir: Path, ref: str) -> tuple[str, str]:
+    """Return the ref to keep what FETCH_HEAD names, and the object: it says branch or tag."""
+    matched = _FETCHED.match((git_dir / "FETCH_HEAD").read_text("utf-8", "replace"))
+    if matched is None:
+        return "", ""
+    if matched[2] == "branch":
+        return f"refs/remotes/origin/{matched[3]}", matched[1]
+    if matched[2] == "tag":
+        return f"refs/tags/{matched[3]}", matched[1]
+    spec = extra_refspec(ref)
+    return spec.partition(":")[2], matched[1]
+
+
+def _write_ref(git_dir: Path, name: str, oid: str) -> None:
+    if not name:
+        return
+    path = git_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{oid}\n", "ascii")
+
+
+async def _fill(job: Job, tree: Path, commit: str, git: Git) -> Ended:
+    started = time.monotonic()
+    ended = await populate(git, tree, commit)
+    if ended.ok:
+        (tree / ".git" / "HEAD").write_text(f"{commit}\n", "ascii")
+        job.outcome.add("checkout", time.monotonic() - started)
+    return ended
+
+
+async def clone_partial(job: Job, work: Path) -> tuple[Path, str] | Ended:
+    """Clone without what the filter leaves out; the checkout fetches what it needs itself."""
+    done: tuple[Path, str] | None = None
+    wanted = job.request.commit or job.request.ref
+
+    async def attempt(git: Git, url: str) -> Ended:
+        nonlocal done
+        tree = work / f"partial-{job.outcome.attempts}"
+        spec = extra_refspec(wanted)
+        ended = await clone_filtered(git, url, tree, [spec] if spec else [], job.options.filter)
+        if not ended.ok:
+            return ended
+        commit = await _find(job.git, tree / ".git", wanted)
+        if not commit:
+            words = f"the repository has no {wanted!r}"
+            return replace(ended, failure=FailureClass.REF_NOT_FOUND, words=words)
+        filled = await _fill(job, tree, commit, git)
+        if filled.ok:
+            done = (tree, commit)
+        return filled if not filled.ok else ended
+
+    ended = await try_all(job, attempt, work)
+    return done if done is not None else ended
+
+
+async def _find(git: Git, git_dir: Path, wanted: str) -> str:
+    kind = kind_of_ref(wanted)
+    names = [extra_refspec(wanted).partition(":")[2]]
+    if kind in (RefKind.NAMED, RefKind.ABBREVIATED):
+        short = wanted.removeprefix("refs/heads/")
+        names = [f"refs/tags/{wanted.removeprefix('refs/tags/')}", f"refs/remotes/origin/{short}"]
+    if kind is RefKind.ABBREVIATED:
+        names.append(wanted)
+    for name in names:
+        if commit := await resolve_commit(git, git_dir, name):
+            return commit
+    return ""

@@ -1,0 +1,70 @@
+"""How many clones at once: in all, and per git host, where the number follows what the host bears.
+
+Additive increase, multiplicative decrease, as TCP does it: a host that throttles gets half as many
+connections, each success earns it a fraction of one back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+__all__ = ["HostLimit", "Throttle"]
+
+
+class HostLimit:
+    """The cap of one host, between 1 and `most`; decisions are plain method calls."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.limiter = anyio.CapacityLimiter(most)
+        self._allowed = float(most)
+        self._not_before = 0.0
+
+    @property
+    def allowed(self) -> int:
+        """How many connections the host gets now."""
+        return max(1, math.floor(self._allowed))
+
+    def succeeded(self) -> None:
+        """One connection's worth more for each round of successes."""
+        self._allowed = min(float(self.most), self._allowed + 1 / self._allowed)
+        self.limiter.total_tokens = self.allowed
+
+    def throttled(self, *, until: float = 0.0) -> None:
+        """Half as many; nobody asks again before `until` (on anyio's clock)."""
+        in_use = min(self._allowed, float(max(1, self.limiter.borrowed_tokens)))
+        self._allowed = max(1.0, in_use / 2)
+        self._not_before = max(self._not_before, until)
+        self.limiter.total_tokens = self.allowed
+
+    @property
+    def pause_s(self) -> float:
+        """How long the host wants to be left alone from now on."""
+        return max(0.0, self._not_before - anyio.current_time())
+
+
+class Throttle:
+    """All caps of one fetch. The host's cap is taken first, so that a slow host holds no common slot."""
+
+    def __init__(self, jobs: int, jobs_per_host: int) -> None:
+        self._all = anyio.CapacityLimiter(max(1, jobs))
+        self._per_host = max(1, jobs_per_host)
+        self._hosts: dict[str, HostLimit] = {}
+
+    def host(self, name: str) -> HostLimit:
+        """Return a host's cap; '' (this machine) has one, too."""
+        return self._hosts.setdefault(name, HostLimit(self._per_host))
+
+    @asynccontextmanager
+    async def slot(self, name: str) -> AsyncIterator[HostLimit]:
+        """Hold one connection to a host."""
+        host = self.host(name)
+        async with host.limiter:
+            if host.pause_s:
+                await anyio.sleep(host.pause_s)
+            async with self._all:
+                yield host

@@ -1,0 +1,83 @@
+"""What goes into the fetcher and what comes out of it."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from asyncstack.git.failures import FailureClass
+from asyncstack.model import FetchStatus
+
+__all__ = ["FetchOptions", "FetchRequest", "FetchResult", "FetchWarning"]
+
+
+class FetchRequest(Struct, frozen=True):
+    """One repository wanted at `directory` (absolute). `commit` pins it: the ref is only a name then."""
+
+    plugin: str
+    url: str
+    ref: str
+    directory: str
+    commit: str = ""
+
+
+class FetchOptions(Struct, frozen=True, kw_only=True):
+    """How to fetch. Times are seconds, 0 means never or without limit.
+
+    `offline`, `update` (RECLONE), `error_on_clone`, `depth` and `timeout_s` (a single git call) are
+    DevStack's OFFLINE, RECLONE, ERROR_ON_CLONE, GIT_DEPTH and GIT_TIMEOUT. `stall_s` is how long a
+    git may neither move a byte nor use the CPU. `mirrors` are (FROM, TO) prefixes of URLs.
+    `force` lets an update go over local work, after saving that. `cache_directory` '' = no cache.
+    """
+
+    jobs: int = 16
+    jobs_per_host: int = 16
+    offline: bool = False
+    update: bool = False
+    force: bool = False
+    error_on_clone: bool = False
+    depth: int = 0
+    filter: str = ""
+    timeout_s: float = 0.0
+    stall_s: float = 60.0
+    tries: int = 3
+    mirrors: tuple[tuple[str, str], ...] = ()
+    cache_directory: str = ""
+    backoff_s: float = 1.0
+    node: str = ""
+
+
+class FetchWarning(Struct, frozen=True):
+    """Something about a checkout that a user should know; `code` is stable."""
+
+    code: str
+    message: str
+
+
+class FetchResult(Struct, frozen=True):
+    """How one repository ended. `commit` is what is checked out, '' if nothing is.
+
+    `message` says what went wrong, in git's own last words where there are any, and `hint` the way
+    out. `stages` splits the time (queue, connect, negotiate, receive, resolve, checkout), in seconds.
+    """
+
+    plugin: str
+    url: str
+    ref: str
+    directory: str
+    status: FetchStatus
+    commit: str = ""
+    message: str = ""
+    hint: str = ""
+    failure: FailureClass | None = None
+    attempts: int = 0
+    start: float = 0.0
+    end: float = 0.0
+    received_bytes: int = 0
+    objects: int = 0
+    stages: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[FetchWarning, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """Wall time since it left the queue."""
+        return max(0.0, self.end - self.start)

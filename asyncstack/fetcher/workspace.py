@@ -1,0 +1,82 @@
+"""Temporary directories that end with their owner, even one that was killed.
+
+Each holds a lock on itself for as long as its process lives. Whoever starts next removes those
+whose lock is free, so that nothing is left to be cleaned by hand and nobody's work is swept away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["PREFIX", "remove_tree", "sweep", "workspace"]
+
+#: Starts with a dot: neither DevStack nor a glob of checkouts looks at it.
+PREFIX = ".asyncstack-"
+
+
+@contextmanager
+def workspace(parent: Path) -> Iterator[Path]:
+    """Make a private directory in `parent`, on the same file system, and remove it at the end.
+
+    Removes abandoned ones first. Raises OSError if `parent` can't be written.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(parent)
+    path, lock = _create(parent)
+    try:
+        yield path
+    finally:
+        remove_tree(path)
+        os.close(lock)
+
+
+def _create(parent: Path) -> tuple[Path, int]:
+    while True:
+        path = parent / f"{PREFIX}{secrets.token_hex(6)}"
+        path.mkdir()
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        # Between mkdir and flock a sweeper may have taken it for abandoned: then make another one.
+        if _try_lock(lock) and path.is_dir():
+            return path, lock
+        os.close(lock)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks: nobody can hold one
+    return True
+
+
+def sweep(parent: Path) -> list[Path]:
+    """Remove the temporary directories whose owner is gone; return them."""
+    swept = []
+    for path in parent.glob(f"{PREFIX}*"):
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            if _try_lock(lock):
+                remove_tree(path)
+                swept.append(path)
+        finally:
+            os.close(lock)
+    return swept
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a tree as far as possible; what an orphaned git still writes is swept the next time."""
+    for _ in range(3):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
