@@ -1,0 +1,45 @@
+"""One real server and one repository to fetch from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.fetching import Bench
+from tests.helpers.gitserver import SmartHttp, make_repository
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees, or writes, the configuration of whoever runs it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """The folder of served repositories, holding one: plugin.git."""
+    make_repository(tmp_path / "served" / "plugin.git", commits=4)
+    return tmp_path / "served"
+
+
+@pytest.fixture
+def server(served: Path) -> Iterator[SmartHttp]:
+    with SmartHttp(served) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "dest", tmp_path / "cache")
