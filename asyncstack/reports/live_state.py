@@ -31,6 +31,7 @@ class FetchState:
     stage: str = "connecting"
     fraction: float | None = None
     received_bytes: int = 0
+    bytes_per_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class LiveState:
         state = self.fetching.setdefault(key, FetchState(now))
         if isinstance(event, FetchProgress):
             state.stage, state.fraction = event.stage, event.fraction
+            state.bytes_per_s = event.bytes_per_s
             state.received_bytes = max(state.received_bytes, event.received_bytes)
 
     def _cell(self, event: StepStarted | StepFinished) -> CellState:

@@ -79,6 +79,7 @@ def _fetch_columns(
         Column(("",), tuple(_progress(fetch) for fetch in fetches), right=False),
         Column(("",), tuple((_percent(fetch), "") for fetch in fetches)),
         Column(("",), tuple((size(f.received_bytes), "") for f in fetches)),
+        Column(("",), tuple((_rate(fetch), "dim") for fetch in fetches)),
         Column(("",), tuple((clock(now - fetch.since), "cyan") for fetch in fetches)),
     ]
     if width(columns) > room:
@@ -93,6 +94,10 @@ def _progress(fetch: FetchState) -> Span:
 
 def _percent(fetch: FetchState) -> str:
     return "" if fetch.fraction is None else f"{100 * fetch.fraction:.0f} %"
+
+
+def _rate(fetch: FetchState) -> str:
+    return f"{size(round(fetch.bytes_per_s))}/s" if fetch.bytes_per_s else ""
 
 
 def _matrix(state: LiveState, now: float, room: int, height: int) -> list[Text]:
