@@ -275,12 +275,17 @@ class FetchProgress(Event, frozen=True, kw_only=True):
 
 
 class StepOutput(Event, frozen=True, kw_only=True):
-    """A step printed `data` (already redacted); it need not end at a line or a character."""
+    """A step printed `data`; it need not end at a line or a character.
+
+    `log` is where it belongs, relative to the run directory. `plugin` is empty for what is printed
+    between steps (a daemon, localrc), which goes to the node's driver.log.
+    """
 
     node: str
-    mode: Mode
-    plugin: str
     data: bytes
+    log: str
+    mode: Mode = Mode.SOURCE
+    plugin: str = ""
     phase: str = ""
 
 

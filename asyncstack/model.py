@@ -7,22 +7,29 @@ them. Sizes are bytes. Everything is immutable.
 from __future__ import annotations
 
 import enum
+from typing import Literal
 
 from msgspec import Struct
 
 __all__ = [
     "PHASES",
+    "Command",
     "Declaration",
     "FetchStatus",
     "Frame",
     "Mode",
     "Node",
     "PhaseKey",
+    "PhaseSelection",
     "Plugin",
     "Status",
     "Suspicion",
     "Usage",
 ]
+
+
+#: The subcommands that run phases.
+Command = Literal["stack", "unstack", "clean"]
 
 
 class Mode(enum.StrEnum):
@@ -152,3 +159,11 @@ class Suspicion(Struct, frozen=True):
     plugin: str = ""
     path: str = ""
     line: int = 0
+
+
+class PhaseSelection(Struct, frozen=True):
+    """--phase, --from-phase, --until-phase; empty: no limit."""
+
+    only: str = ""
+    first: str = ""
+    last: str = ""

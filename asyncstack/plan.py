@@ -6,24 +6,28 @@ All pure. The order is stack.sh's own; the plugins of a phase run in registratio
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal
 
 from msgspec import Struct
 
 from asyncstack.errors import SettingsError
 from asyncstack.graph import find_cycle
-from asyncstack.model import PHASES, Declaration, Mode, PhaseKey, Plugin, Suspicion
+from asyncstack.model import (
+    PHASES,
+    Command,
+    Declaration,
+    Mode,
+    PhaseKey,
+    PhaseSelection,
+    Plugin,
+    Suspicion,
+)
 
 __all__ = [
-    "Command",
-    "PhaseSelection",
     "PlannedPhase",
     "dependency_suspicions",
     "phase_names",
     "plan_phases",
 ]
-
-Command = Literal["stack", "unstack", "clean"]
 
 
 class PlannedPhase(Struct, frozen=True):
@@ -49,14 +53,6 @@ class PlannedPhase(Struct, frozen=True):
             elif part == "local.sh":
                 names.append("@local.sh")
         return names
-
-
-class PhaseSelection(Struct, frozen=True):
-    """--phase, --from-phase, --until-phase; empty: no limit."""
-
-    only: str = ""
-    first: str = ""
-    last: str = ""
 
 
 _LOADS = (PhaseKey(Mode.OVERRIDE_DEFAULTS), PhaseKey(Mode.SOURCE))

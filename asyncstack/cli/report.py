@@ -75,7 +75,7 @@ def report(
     if output_format is ReportFormat.TABLE:
         from asyncstack.reports.table import report_lines
 
-        _print_lines(report_lines(summary, _width()))
+        print_lines(report_lines(summary, terminal_width()))
         return
     from asyncstack.reports.export import to_csv, to_json
 
@@ -104,7 +104,7 @@ def runs(
     if not found:
         typer.echo(f"no run yet in {runs_home()}; start one: asyncstack stack local.conf", err=True)
         return
-    _print_lines(run_lines(found[:count]))
+    print_lines(run_lines(found[:count]))
     if len(found) > count:
         typer.echo(f"… and {len(found) - count} older ones (--count)", err=True)
 
@@ -192,7 +192,7 @@ def _choices(known: list[StepLog]) -> str:
     return f"nodes: {nodes}\n  plugins: {plugins}\n  phases: {phases}"
 
 
-def _width() -> int:
+def terminal_width() -> int:
     """Of the terminal, or what COLUMNS says; wide enough for a whole table in a file."""
     fallback = (PIPE_WIDTH, 24)
     if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
@@ -200,13 +200,13 @@ def _width() -> int:
     return shutil.get_terminal_size(fallback).columns
 
 
-def _print_lines(lines: list[Text]) -> None:
+def print_lines(lines: list[Text]) -> None:
     from rich.console import Console
 
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")  # a terminal that knows no `█` shows `?`, not a traceback
-    console = Console(width=_width(), highlight=False)
+    console = Console(width=terminal_width(), highlight=False)
     for line in lines:
         console.print(line, soft_wrap=True)
 

@@ -109,6 +109,8 @@ _asyncstack_end() {
     builtin printf '\036%s\037end\037%s\037%s\037%s\n' \
         "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
     if ((_asyncstack_errexit)); then
+        # Errexit would have ended the run before this line, had the plugin not turned it off.
+        if (($1)); then builtin exit "$1"; fi
         set -e
     fi
     if ((_asyncstack_trace)); then

@@ -42,6 +42,7 @@ __all__ = [
     "Variable",
     "Warning_",
     "decode",
+    "number",
 ]
 
 
@@ -245,8 +246,8 @@ class _Sampled(Message, frozen=True, array_like=True):
         """The figures in what was sent."""
         own, child = _cpu(self.own_times), _cpu(self.child_times)
         return Sample(
-            time=_number(self.time),
-            uptime=_number(self.uptime),
+            time=number(self.time),
+            uptime=number(self.uptime),
             user_cpu_s=own[0] + child[0],
             system_cpu_s=own[1] + child[1],
             read_bytes=_io(self.io, "read_bytes"),
@@ -363,7 +364,8 @@ def _io(text: str, name: str) -> int:
     return int(dict(_IO.findall(text)).get(name, 0))
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """Seconds as bash prints them, whatever a plugin's locale makes of the point."""
     try:
         return float(text.replace(",", "."))
     except ValueError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -12,7 +14,7 @@ from typing import IO, Self
 
 import anyio
 from anyio import CancelScope, EndOfStream
-from anyio.abc import ByteReceiveStream, ByteSendStream
+from anyio.abc import ByteReceiveStream, ByteSendStream, UNIXSocketStream
 
 from asyncstack.model import Node
 from asyncstack.transports.base import Completed, Process
@@ -25,13 +27,17 @@ _STDERR_LIMIT = 64 * 1024
 
 
 class _LocalProcess:
-    def __init__(self, process: anyio.abc.Process, stderr: IO[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: ByteSendStream,
+        stdout: ByteReceiveStream,
+        stderr: IO[bytes],
+    ) -> None:
         self._process = process
         self._stderr = stderr
-        self.stdin: ByteSendStream = process.stdin
-        self.stdout: ByteReceiveStream = process.stdout
+        self.stdin = stdin
+        self.stdout = stdout
 
     def stderr_tail(self) -> bytes:
         descriptor = self._stderr.fileno()
@@ -39,7 +45,14 @@ class _LocalProcess:
         return os.pread(descriptor, _STDERR_LIMIT, max(0, size - _STDERR_LIMIT))
 
     async def wait(self) -> int | None:
-        return await self._process.wait()
+        if self._process.poll() is None:
+            # The end of the process is what its pidfd says, whoever still holds its pipes.
+            descriptor = os.pidfd_open(self._process.pid)
+            try:
+                await anyio.wait_readable(descriptor)
+            finally:
+                os.close(descriptor)
+        return self._process.wait()
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,8 +64,6 @@ class _LocalProcess:
         traceback: TracebackType | None,
     ) -> None:
         with CancelScope(shield=True):
-            # What reads the pipes ends by itself when they close. A grandchild may hold them open
-            # for ever, so nothing here waits for the pipes, only for the process.
             for stream in (self.stdin, self.stdout):
                 await stream.aclose()
             for number, grace in _GRACE_S:
@@ -60,7 +71,7 @@ class _LocalProcess:
                     with suppress(ProcessLookupError):
                         os.killpg(self._process.pid, number)
                 with anyio.move_on_after(grace):
-                    await self._process.wait()
+                    await self.wait()
                     return
 
 
@@ -79,12 +90,22 @@ class LocalTransport:
 
     @asynccontextmanager
     async def _open_process(self, command: str) -> AsyncIterator[Process]:
-        # stderr goes to a file without a name: no task has to drain it, and it can't block.
+        # Sockets, because asyncio can't close the pipes of a process that a grandchild still
+        # holds. stderr goes to a file without a name: no task has to drain it, it can't block.
+        ours_in, theirs_in = socket.socketpair()
+        ours_out, theirs_out = socket.socketpair()
         with tempfile.TemporaryFile() as stderr:
-            process = await anyio.open_process(
-                ["/bin/sh", "-c", command], stderr=stderr, start_new_session=True
-            )
-            async with _LocalProcess(process, stderr) as local:
+            with theirs_in, theirs_out:
+                process = subprocess.Popen(  # noqa: ASYNC220 – vfork: a millisecond, no thread
+                    ["/bin/sh", "-c", command],
+                    stdin=theirs_in.fileno(),
+                    stdout=theirs_out.fileno(),
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+            stdin = await UNIXSocketStream.from_socket(ours_in)
+            stdout = await UNIXSocketStream.from_socket(ours_out)
+            async with _LocalProcess(process, stdin, stdout, stderr) as local:
                 yield local
 
     async def run(self, command: str, *, stdin: bytes = b"") -> Completed:

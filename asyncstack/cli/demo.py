@@ -1,0 +1,7 @@
+"""`asyncstack demo`."""
+
+from __future__ import annotations
+
+
+def demo() -> None:
+    """A complete try-out that needs nothing but this machine."""

@@ -1,0 +1,53 @@
+"""Ctrl-C: the first one ends the work in an orderly way, the next ones don't disturb that."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from anyio import CancelScope
+
+__all__ = ["Interrupted", "run_interruptible"]
+
+T = TypeVar("T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(Exception):  # noqa: N818 – what happened, not what went wrong
+    """The user ended the work; everything that it had started has been ended as well."""
+
+
+def run_interruptible(work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work` to its end. Raises what it raises, or Interrupted after a signal."""
+    return anyio.run(_run, work)
+
+
+async def _run(work: Callable[[], Awaitable[T]]) -> T:
+    failure: Exception | None = None
+    result: list[T] = []
+    async with anyio.create_task_group() as tasks:
+        scope = CancelScope()
+        tasks.start_soon(_watch, scope)
+        with scope:
+            try:
+                result.append(await work())
+            except Exception as error:  # noqa: BLE001 – raised below, outside of the task group
+                failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not result:
+        raise Interrupted
+    return result[0]
+
+
+async def _watch(scope: CancelScope) -> None:
+    with anyio.open_signal_receiver(*_SIGNALS) as signals:
+        async for _ in signals:
+            if scope.cancel_called:
+                print("asyncstack: still ending what was started …", file=sys.stderr)  # noqa: T201
+            scope.cancel()

@@ -1,0 +1,30 @@
+"""What a run ends with on the screen: the table, the failures, where everything is."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import sys
+
+from asyncstack.journal import RunDirectory, read_events
+
+__all__ = ["print_outcome"]
+
+
+def print_outcome(directory: RunDirectory, *, table: bool) -> None:
+    """The timing table on stdout; failures and places on stderr."""
+    from rich.console import Console
+
+    from asyncstack.cli.report import print_lines, terminal_width
+    from asyncstack.reports.failure import failure_lines
+    from asyncstack.reports.summary import summarise
+    from asyncstack.reports.table import report_lines
+
+    summary = summarise(read_events(directory.events))
+    if table and summary.steps:
+        print_lines(report_lines(summary, terminal_width()))
+    console = Console(stderr=True, highlight=False)
+    for line in failure_lines(summary, directory.path):
+        console.print(line, soft_wrap=True)
+    if table:
+        print(f"journal: {directory.events}", file=sys.stderr)  # noqa: T201
+        print(f"logs:    {directory.path / 'logs'}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,196 @@
+"""`asyncstack stack`, `unstack`, `clean`, `fetch` and `plan`."""
+# ruff: noqa: PLC0415 – heavy imports happen where they are needed, so that --help is quick
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from asyncstack.cli import options as o
+from asyncstack.model import Command, PhaseSelection
+from asyncstack.settings import RunSettings
+
+if TYPE_CHECKING:
+    from asyncstack.run.engine import Goal
+
+__all__ = ["clean", "fetch", "plan", "run_command", "stack", "unstack"]
+
+_LOCAL_CONF = Path("local.conf")
+
+
+def stack(
+    local_conf: o.LocalConfPath = _LOCAL_CONF,
+    jobs: o.Jobs = 16,
+    jobs_per_host: o.JobsPerHost = 16,
+    phase: o.Phase = "",
+    from_phase: o.FromPhase = "",
+    until_phase: o.UntilPhase = "",
+    dest: o.Dest = "",
+    update: o.Update = False,
+    step_timeout: o.StepTimeout = 0,
+    run_dir: o.RunDir = None,
+    trace: o.Trace = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Fetch all plugins at once, then run their phases of mode stack.
+
+    The phases, in order: override_defaults, source, prerequisites, pre-install, install,
+    post-config, extra, test-config.
+
+    For example:
+
+      asyncstack stack
+
+      asyncstack stack ~/devstack/local.conf --until-phase install
+
+      asyncstack stack --phase extra --step-timeout 600
+    """
+    settings = RunSettings(
+        local_conf=local_conf,
+        jobs=jobs,
+        jobs_per_host=jobs_per_host,
+        selection=PhaseSelection(phase, from_phase, until_phase),
+        dest=dest,
+        update=update,
+        step_timeout_s=step_timeout,
+        run_directory=run_dir,
+        trace=trace,
+    )
+    run_command(settings, json=json, quiet=quiet, verbose=verbose)
+
+
+def unstack(
+    local_conf: o.LocalConfPath = _LOCAL_CONF,
+    dest: o.Dest = "",
+    step_timeout: o.StepTimeout = 0,
+    run_dir: o.RunDir = None,
+    trace: o.Trace = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Run `plugin.sh unstack` of all plugins, as unstack.sh does.
+
+    A plugin that fails is reported, and the next one still runs.
+    """
+    _without_phases("unstack", local_conf, dest, step_timeout, run_dir, trace, json, quiet, verbose)
+
+
+def clean(
+    local_conf: o.LocalConfPath = _LOCAL_CONF,
+    dest: o.Dest = "",
+    step_timeout: o.StepTimeout = 0,
+    run_dir: o.RunDir = None,
+    trace: o.Trace = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Run `plugin.sh unstack`, then `plugin.sh clean` of all plugins, as clean.sh does.
+
+    A plugin that fails is reported, and the next one still runs.
+    """
+    _without_phases("clean", local_conf, dest, step_timeout, run_dir, trace, json, quiet, verbose)
+
+
+def _without_phases(
+    command: Command,
+    local_conf: Path,
+    dest: str,
+    step_timeout: float,
+    run_dir: Path | None,
+    trace: bool,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    settings = RunSettings(
+        command=command,
+        local_conf=local_conf,
+        dest=dest,
+        step_timeout_s=step_timeout,
+        run_directory=run_dir,
+        trace=trace,
+    )
+    run_command(settings, json=json, quiet=quiet, verbose=verbose)
+
+
+def fetch(
+    local_conf: o.LocalConfPath = _LOCAL_CONF,
+    jobs: o.Jobs = 16,
+    jobs_per_host: o.JobsPerHost = 16,
+    dest: o.Dest = "",
+    update: o.Update = False,
+    run_dir: o.RunDir = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Clone the plugins, or update them, and run nothing.
+
+    For example:
+
+      asyncstack fetch -j 8
+
+      asyncstack fetch --update
+    """
+    settings = RunSettings(
+        local_conf=local_conf,
+        jobs=jobs,
+        jobs_per_host=jobs_per_host,
+        dest=dest,
+        update=update,
+        run_directory=run_dir,
+    )
+    run_command(settings, goal="fetch", json=json, quiet=quiet, verbose=verbose)
+
+
+def plan(
+    local_conf: o.LocalConfPath = _LOCAL_CONF,
+    phase: o.Phase = "",
+    from_phase: o.FromPhase = "",
+    until_phase: o.UntilPhase = "",
+    dest: o.Dest = "",
+    json: o.Json = False,
+) -> None:
+    """Show what would be fetched and run, in which order, and what looks wrong. Change nothing.
+
+    localrc is evaluated, for only bash can say what it means; no plugin is.
+    """
+    from asyncstack.cli.interrupt import run_interruptible
+    from asyncstack.cli.plan import print_plans
+    from asyncstack.run.planning import make_plan
+
+    settings = RunSettings(
+        local_conf=local_conf, selection=PhaseSelection(phase, from_phase, until_phase), dest=dest
+    )
+    print_plans(run_interruptible(lambda: make_plan(settings)), json=json)
+
+
+def run_command(
+    settings: RunSettings,
+    *,
+    goal: Goal = "phases",
+    json: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Do a run with a display, print what came of it, and exit with its code."""
+    from asyncstack.cli.interrupt import Interrupted, run_interruptible
+    from asyncstack.cli.outcome import print_outcome
+    from asyncstack.reports.display import choose_display
+    from asyncstack.run.engine import execute
+
+    display = choose_display(json=json, quiet=quiet, verbose=verbose)
+    try:
+        with display:
+            result = run_interruptible(lambda: execute(settings, display, goal))
+    except Interrupted:
+        raise typer.Exit(130) from None
+    if not json:
+        print_outcome(result.directory, table=not quiet)
+    raise typer.Exit(result.exit_code)

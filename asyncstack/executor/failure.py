@@ -1,0 +1,96 @@
+"""Why a step failed: the last things that the driver said before it ended. Pure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from asyncstack.model import Frame, Mode
+from asyncstack.runtime import messages as m
+
+__all__ = ["Cause", "Evidence"]
+
+_FILES = {Mode.OVERRIDE_DEFAULTS: "override-defaults", Mode.SOURCE: "settings"}
+
+
+class Cause(Struct, frozen=True):
+    """A failure as the journal has it; `location` is file:line."""
+
+    message: str = ""
+    command: str = ""
+    location: str = ""
+    stack: tuple[Frame, ...] = ()
+
+
+class Evidence:
+    """Gathers what may explain a failure, and says what does."""
+
+    def __init__(self) -> None:
+        self._last: m.ErrorSeen | m.ExitCalled | None = None
+        self._inner: m.SubError | None = None
+        self._frames: list[Frame] = []
+        self._die: m.Die | None = None
+        self._missing: m.Missing | None = None
+        self.reason = ""
+
+    def feed(self, message: m.Message) -> None:
+        """Take a message of an open step; those that explain nothing are passed over."""
+        match message:
+            case m.ErrorSeen() | m.ExitCalled():
+                self._last, self._frames = message, []
+            case m.SubError():
+                # The innermost one comes first, and is where it happened.
+                self._inner = self._inner or message
+            case m.StackFrame(function, path, line):
+                self._frames.append(Frame(function, path, line))
+            case m.Die():
+                self._die = message
+            case m.Missing():
+                self._missing = message
+            case m.Reason(text):
+                self.reason = text
+            case _:
+                pass
+
+    def cause(self, status: int | None, mode: Mode, directory: str, plugin: str) -> Cause:
+        """The best explanation for an end with `status`."""
+        stack = tuple(self._frames)
+        if self._missing is not None:
+            gone = self._missing
+            return Cause(_missing_text(gone), gone.function, _place(gone.path, gone.line), stack)
+        if self._die is not None:
+            die = self._die
+            return Cause(die.text, "die", _place(die.path, die.line), stack)
+        last = self._last
+        if isinstance(last, m.ExitCalled):
+            message = f"called exit {last.status}, which ends the shell that all plugins share"
+            return Cause(message, f"exit {last.status}", _place(last.path, last.line), stack)
+        if last is None or last.path.endswith("/driver.bash"):
+            return self._returned(status, mode, directory, plugin)
+        location = _place(last.path, last.line)
+        inner = self._inner
+        if inner and inner.path == last.path and inner.command != last.command:
+            inside = f"in a subshell: {inner.command} ({_place(inner.path, inner.line)})"
+            return Cause(inside, last.command, location, stack)
+        return Cause("", last.command, location, stack)
+
+    def _returned(self, status: int | None, mode: Mode, directory: str, plugin: str) -> Cause:
+        if status is None:
+            return Cause("the driver was killed")
+        if plugin.startswith("@"):
+            return Cause(f"ended with status {status}")
+        file = f"{directory}/devstack/{_FILES.get(mode, 'plugin.sh')}"
+        message = f"returned {status}: its last command, or a `return`, had that status"
+        return Cause(message, "", file)
+
+
+def _missing_text(gone: m.Missing) -> str:
+    if not gone.library:
+        return f"{gone.function}: no such command or function"
+    return (
+        f"{gone.function} belongs to DevStack's {gone.library}, which is not here; "
+        "run with --devstack DIR"
+    )
+
+
+def _place(path: str, line: int) -> str:
+    return f"{path}:{line}" if path and line else path

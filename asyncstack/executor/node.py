@@ -1,0 +1,279 @@
+"""One node of a run: its driver, driven and listened to, one phase at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+from anyio import CancelScope
+from msgspec import Struct
+
+from asyncstack.errors import ConfigError, ConnectionLostError
+from asyncstack.events import Emit, Event, NodeBooted, StepOutput, Warned
+from asyncstack.executor.boot import Boot, BootCollector
+from asyncstack.executor.tracker import NodeTracker, driver_log
+from asyncstack.model import Declaration, Status
+from asyncstack.plan import PlannedPhase
+from asyncstack.runtime import messages as m
+from asyncstack.runtime.payload import DriverSettings
+from asyncstack.runtime.session import Session, start_driver, stop_driver
+from asyncstack.transports.base import Transport
+
+__all__ = ["Inspection", "Logs", "NodeRun", "open_node"]
+
+#: Seconds that a node's processes get after TERM; KILL follows.
+STOP_GRACE_S = 3.0
+#: Seconds after which stopping a node is given up and said to have failed.
+STOP_TIMEOUT_S = 15.0
+
+
+class Logs(Protocol):
+    """Where emitted output is queued."""
+
+    async def flush(self) -> None:
+        """Write the output that was emitted; called often enough to bound what is in memory."""
+
+
+class Inspection(Struct, frozen=True):
+    """What lies in a node's checkouts: plugin → (state, commit), and what settings declare."""
+
+    checkouts: dict[str, tuple[str, str]]
+    declarations: tuple[Declaration, ...]
+
+
+class NodeRun:
+    """A node whose driver has been started. Made by `open_node`; one task at a time."""
+
+    def __init__(
+        self, transport: Transport, run_id: str, session: Session, emit: Emit, logs: Logs
+    ) -> None:
+        self.name = transport.node.name
+        self.status = Status.RUNNING
+        self.failed = False
+        self.boot_result: Boot | None = None
+        self._transport = transport
+        self._run_id = run_id
+        self._session = session
+        self._emit = emit
+        self._logs = logs
+        self._tracker: NodeTracker | None = None
+        self._ended = False
+
+    async def boot(self, localrc_path: Path, on_secret: Callable[[str], None]) -> Boot:
+        """Wait until the driver has evaluated localrc.
+
+        Raises LocalConfError, PluginError, UnfitNodeError for what the boot found wrong, and
+        ConnectionLostError if the driver was killed.
+        """
+        started = time.monotonic()
+        collector = BootCollector(self.name, localrc_path)
+        known = 0
+        while items := await self._session.receive():
+            for item in items:
+                if isinstance(item, bytes):
+                    self._print(item)
+                    continue
+                boot = collector.feed(item)
+                for secret in collector.secrets[known:]:
+                    on_secret(secret)
+                known = len(collector.secrets)
+                if boot is not None:
+                    return self._booted(boot, time.monotonic() - started)
+            await self._logs.flush()
+        self._ended = True
+        raise collector.ended()
+
+    def _booted(self, boot: Boot, duration_s: float) -> Boot:
+        self.boot_result = boot
+        self._emit(
+            NodeBooted(
+                node=self.name,
+                pid=boot.pid,
+                directory=boot.directory,
+                duration_s=round(duration_s, 6),
+                dest=boot.dest,
+                facts=boot.facts,
+            )
+        )
+        return boot
+
+    async def prepare(self) -> None:
+        """Make $DEST and $DATA_DIR. Raises ConfigError if that can't be done."""
+        for message in await self._ask("prepare"):
+            if isinstance(message, m.Unprepared):
+                raise ConfigError(
+                    f"{message.path} {message.problem}",
+                    hint="set DEST in localrc or give --dest DIR; or make it writable: "
+                    f'sudo mkdir -p {message.path} && sudo chown "$USER" {message.path}',
+                )
+
+    async def inspect(self) -> Inspection:
+        """Look at the checkouts without running anything in them."""
+        checkouts: dict[str, tuple[str, str]] = {}
+        declarations: list[Declaration] = []
+        for message in await self._ask("inspect"):
+            match message:
+                case m.Checkout(name, state, commit):
+                    checkouts[name] = (state, commit)
+                case m.Defines(name, path, line):
+                    declarations.append(Declaration(name, "", path, line))
+                case m.Requires(name, other, path, line):
+                    declarations.append(Declaration(name, other, path, line))
+                case _:
+                    pass
+        return Inspection(checkouts, tuple(declarations))
+
+    async def _ask(self, verb: str) -> list[m.Message]:
+        sequence = await self._session.send(verb)
+        answers: list[m.Message] = []
+        while items := await self._session.receive():
+            for item in items:
+                if isinstance(item, bytes):
+                    self._print(item)
+                    continue
+                if item == m.Done(sequence):
+                    return answers
+                answers.append(item)
+        self._ended = True
+        raise ConnectionLostError(self.name, f"the driver ended while it was asked to {verb}")
+
+    def begin(self, tracker: NodeTracker) -> None:
+        """What the phases are to be told to."""
+        self._tracker = tracker
+
+    @property
+    def declarations(self) -> list[Declaration]:
+        """The define_plugin and plugin_requires calls so far."""
+        return self._tracker.declarations if self._tracker else []
+
+    async def run_phase(self, phase: PlannedPhase, step_timeout_s: float = 0.0) -> None:
+        """Run one phase to its end; afterwards `status` says how the node stands.
+
+        A failed step, a timeout (0: none) or a lost driver is told by status and events. If this
+        is cancelled, the open step is `cancelled`; the driver is stopped by `open_node`.
+        """
+        tracker = self._tracker
+        assert tracker is not None
+        if self.status is not Status.RUNNING:
+            return
+        self._tell(tracker.start_phase(phase))
+        try:
+            status = await self._drive(phase, tracker, step_timeout_s)
+        except anyio.get_cancelled_exc_class():
+            self.status = Status.CANCELLED
+            self._tell(tracker.close(Status.CANCELLED, "interrupted"))
+            self._tell(tracker.finish_phase(Status.CANCELLED))
+            raise
+        self._tell(tracker.finish_phase(status))
+        self.failed = self.failed or not status.good
+        if self._ended:
+            self.status = status
+
+    def skip_phase(self, phase: PlannedPhase, message: str) -> None:
+        """Say that the node won't come to this phase."""
+        assert self._tracker is not None
+        self._tell(self._tracker.skip_phase(phase, message))
+
+    async def _drive(self, phase: PlannedPhase, tracker: NodeTracker, timeout_s: float) -> Status:
+        """Have the driver do a phase, and pass on what it says until it has."""
+        failures = tracker.failures
+        try:
+            sequence = await self._session.send(
+                "phase", phase.key.mode, phase.key.phase or "-", *phase.parts
+            )
+            async for item in self._items(tracker, timeout_s):
+                if item == m.Done(sequence):
+                    return Status.FAILED if tracker.failures > failures else Status.OK
+                self._tell(tracker.feed(item))
+                if isinstance(item, m.Exited):
+                    self._ended = True
+                    return Status.FAILED
+        except TimeoutError:
+            message = f"took longer than {timeout_s:g} s (--step-timeout)"
+            self._tell(tracker.close(Status.FAILED, message))
+            await self.stop()
+            return Status.FAILED
+        except ConnectionLostError as error:
+            self._tell(tracker.close(Status.LOST, error.problem))
+        else:
+            self._tell(tracker.close(Status.LOST, "the driver was killed"))
+        self._ended = True
+        return Status.LOST
+
+    async def _items(
+        self, tracker: NodeTracker, timeout_s: float
+    ) -> AsyncIterator[m.Message | bytes]:
+        """What the driver says, logs flushed behind it; TimeoutError if a step takes too long."""
+        while True:
+            left = max(0.0, timeout_s - tracker.open_for_s) if tracker.open_step else timeout_s
+            with anyio.move_on_after(left if timeout_s else None) as scope:
+                items = await self._session.receive()
+            if scope.cancelled_caught:
+                if tracker.open_step and tracker.open_for_s >= timeout_s:
+                    raise TimeoutError
+                continue
+            if not items:
+                return
+            for item in items:
+                yield item
+            await self._logs.flush()
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._emit(event)
+
+    def _print(self, data: bytes) -> None:
+        if data:
+            self._emit(StepOutput(node=self.name, data=data, log=driver_log(self.name)))
+
+    async def quit(self) -> None:
+        """Let the driver end by itself, and read what it still has to say."""
+        if self._ended:
+            return
+        self._ended = True
+        with suppress(ConnectionLostError):  # nothing is left to be lost
+            await self._session.send("quit")
+            await self._drain()
+
+    async def _drain(self) -> None:
+        # Up to the supervisor's word and no further: a daemon may go on printing for ever.
+        while items := await self._session.receive():
+            for item in items:
+                if isinstance(item, bytes):
+                    self._print(item)
+            await self._logs.flush()
+            if any(isinstance(item, m.Exited) for item in items):
+                return
+
+    async def stop(self) -> None:
+        """End the driver and its whole session, now; what survives is a warning."""
+        self._ended = True
+        with CancelScope(shield=True, deadline=anyio.current_time() + STOP_TIMEOUT_S):
+            for survivor in await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S):
+                message = f"could not be ended: process {survivor}"
+                self._emit(Warned(code="survivor", message=message, node=self.name))
+            await self._logs.flush()
+
+
+@asynccontextmanager
+async def open_node(
+    transport: Transport,
+    run_id: str,
+    settings: DriverSettings,
+    files: dict[str, tuple[bytes, int]],
+    emit: Emit,
+    logs: Logs,
+) -> AsyncIterator[NodeRun]:
+    """Start a node's driver. When the block ends well it quits; otherwise it is stopped."""
+    async with start_driver(transport, run_id, settings, files) as session:
+        node = NodeRun(transport, run_id, session, emit, logs)
+        try:
+            yield node
+        except BaseException:
+            await node.stop()
+            raise
+        await node.quit()

@@ -1,0 +1,183 @@
+"""One run from its beginning to its end, with its directory, journal and record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from typing import Literal
+
+import anyio
+import msgspec
+from anyio import CancelScope
+from msgspec import Struct
+
+from asyncstack import __version__
+from asyncstack.errors import AsyncstackError
+from asyncstack.events import RunFinished, RunStarted
+from asyncstack.executor import Boot
+from asyncstack.fetcher import FetchResult
+from asyncstack.journal import (
+    RecordedNode,
+    RecordedPlugin,
+    Redactor,
+    RunDirectory,
+    RunRecord,
+    StepLogs,
+    open_journal,
+)
+from asyncstack.localconf import LocalConf, is_secret, read_local_conf
+from asyncstack.model import Status
+from asyncstack.plan import PlannedPhase, plan_phases
+from asyncstack.reports.display import Display
+from asyncstack.run.sinks import Sinks
+from asyncstack.run.stages import Stage, boot_nodes, fetch_plugins, open_nodes, run_all
+from asyncstack.settings import RunSettings
+
+__all__ = ["Goal", "RunResult", "execute"]
+
+#: What a run is for: all of it, or only to bring the checkouts to $DEST.
+Goal = Literal["phases", "fetch"]
+
+_FAILED, _UNREACHABLE, _INTERRUPTED = 1, 5, 130
+_EXIT_CODES = {
+    Status.OK: 0,
+    Status.LOST: _UNREACHABLE,
+    Status.UNREACHABLE: _UNREACHABLE,
+    Status.CANCELLED: _INTERRUPTED,
+}
+
+
+class RunResult(Struct, frozen=True):
+    """How a run ended; everything else is in its directory."""
+
+    status: Status
+    exit_code: int
+    directory: RunDirectory
+
+
+class _Progress(Struct):
+    """What is known of a run so far, for its record."""
+
+    boots: dict[str, Boot] = {}
+    results: list[FetchResult] = []
+    status: Status = Status.FAILED
+    exit_code: int = 70
+
+
+async def execute(settings: RunSettings, display: Display, goal: Goal = "phases") -> RunResult:
+    """Do a run. A failed clone or step is told by the result, not raised.
+
+    Raises what is wrong with the user's input (LocalConfError, PluginError, SettingsError,
+    RunDirectoryError, ConfigError) or with a node (UnfitNodeError, ConnectionLostError); the run
+    directory, once made, holds what happened until then.
+    """
+    local_conf = read_local_conf(settings.local_conf)
+    phases = plan_phases(
+        settings.command,
+        settings.selection,
+        groups=local_conf.groups(),
+        has_local_sh=local_conf.has_local_sh,
+    )
+    directory = RunDirectory.create(explicit=settings.run_directory)
+    record = _first_record(settings, local_conf, directory, phases if goal == "phases" else [])
+    record.write(directory.run_json)
+    progress = _Progress()
+    started = time.monotonic()
+    async with open_journal(directory) as journal:
+        redactor = Redactor()
+        sinks = Sinks(directory.run_id, journal, StepLogs(directory.path), display, redactor)
+        stage = Stage(settings, local_conf, directory.run_id, redactor, sinks.emit, sinks)
+        for name, value in os.environ.items():
+            if is_secret(name):
+                redactor.add(value)
+        sinks.emit(
+            RunStarted(
+                command=record.command,
+                version=__version__,
+                local_conf=record.local_conf,
+                phases=record.phases,
+            )
+        )
+        try:
+            await _run(stage, directory, phases, goal, progress)
+        except AsyncstackError as error:
+            progress.exit_code = error.exit_code
+            raise
+        except anyio.get_cancelled_exc_class():
+            progress.status, progress.exit_code = Status.CANCELLED, _INTERRUPTED
+            raise
+        finally:
+            duration = round(time.monotonic() - started, 6)
+            sinks.emit(
+                RunFinished(
+                    status=progress.status, exit_code=progress.exit_code, duration_s=duration
+                )
+            )
+            with CancelScope(shield=True):
+                await sinks.finish()
+            _last_record(record, progress).write(directory.run_json)
+    return RunResult(progress.status, progress.exit_code, directory)
+
+
+async def _run(
+    stage: Stage,
+    directory: RunDirectory,
+    phases: list[PlannedPhase],
+    goal: Goal,
+    progress: _Progress,
+) -> None:
+    async with open_nodes(stage) as nodes:
+        boots = await boot_nodes(stage, nodes)
+        progress.boots = {node.name: boot for node, boot in zip(nodes, boots, strict=True)}
+        progress.results = await fetch_plugins(stage, nodes, boots)
+        progress.status = Status.OK
+        if not all(result.status.good for result in progress.results):
+            progress.status = Status.FAILED
+        elif goal == "phases":
+            progress.status = Status.FAILED
+            progress.status = await run_all(stage, directory, nodes, phases, progress.results)
+    progress.exit_code = _EXIT_CODES.get(progress.status, _FAILED)
+
+
+def _first_record(
+    settings: RunSettings,
+    local_conf: LocalConf,
+    directory: RunDirectory,
+    phases: list[PlannedPhase],
+) -> RunRecord:
+    return RunRecord(
+        run_id=directory.run_id,
+        command=settings.command if phases else "fetch",
+        started=datetime.now(UTC),
+        versions={"asyncstack": __version__, "python": platform.python_version()},
+        local_conf=str(local_conf.path.absolute()),
+        local_conf_digest=_digest(local_conf),
+        phases=tuple(phase.key.name for phase in phases),
+    )
+
+
+def _digest(local_conf: LocalConf) -> str:
+    text = local_conf.text.encode("utf-8", "surrogateescape")
+    return f"sha256:{hashlib.sha256(text).hexdigest()}"
+
+
+def _last_record(record: RunRecord, progress: _Progress) -> RunRecord:
+    commits = {result.plugin: result.commit for result in progress.results}
+    plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
+    return msgspec.structs.replace(
+        record,
+        finished=datetime.now(UTC),
+        status=progress.status,
+        exit_code=progress.exit_code,
+        nodes=tuple(
+            RecordedNode(name=name, dest=boot.dest, status=progress.status, facts=boot.facts)
+            for name, boot in progress.boots.items()
+        ),
+        plugins=tuple(
+            RecordedPlugin(name=p.name, url=p.url, ref=p.ref, commit=commits.get(p.name, ""))
+            for p in plugins.values()
+        ),
+    )
