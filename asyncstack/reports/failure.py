@@ -39,7 +39,10 @@ def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
 def outcome_lines(summary: Summary) -> list[Text]:
     """The failures in a line each, and the warnings: what a report ends with."""
     made = [_fetch_title(fetch) for fetch in summary.failed_fetches]
-    made += [_step_title(summary, group) for group in _groups(summary)]
+    for group in _groups(summary):
+        made.append(_step_title(summary, group))
+        what = "  ".join(filter(None, (group[0].command, group[0].location)))
+        made += [Text(f"  {what}")] if what else []
     made += [_lost_line(summary)] if summary.lost_nodes else []
     for warning in summary.warnings:
         place = f"{warning.path}:{warning.line}: " if warning.path and warning.line else ""

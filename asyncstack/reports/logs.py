@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
-from asyncstack.events import Event, RunFinished, StepFinished, StepStarted
+from asyncstack.events import Event, NodeBooted, RunFinished, StepFinished, StepStarted
 from asyncstack.model import PhaseKey
 
 __all__ = ["LogFollower", "LogPrinter", "Selection", "StepLog", "step_logs"]
@@ -28,7 +28,7 @@ class StepLog:
     @property
     def title(self) -> str:
         """What stands above its output."""
-        return f"{self.phase} {self.plugin} on {self.node}"
+        return f"{self.phase} {self.plugin}".rstrip() + f" on {self.node}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,16 @@ class Selection:
 
 
 def step_logs(events: Iterable[Event]) -> list[StepLog]:
-    """The steps that have a log, in the order in which they began."""
+    """The steps that have a log, in the order in which they began.
+
+    In front of a node's steps stands what was printed between them, as plugin "" and phase
+    `driver`.
+    """
     found: dict[str, StepLog] = {}
     for event in events:
+        if isinstance(event, NodeBooted):
+            log = f"logs/{event.node}/driver.log"
+            found.setdefault(log, StepLog(event.node, "", "driver", log))
         if isinstance(event, StepStarted | StepFinished) and event.log:
             phase = PhaseKey(event.mode, event.phase).name
             found.setdefault(event.log, StepLog(event.node, event.plugin, phase, event.log))

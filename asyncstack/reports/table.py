@@ -10,11 +10,12 @@ from rich.text import Text
 from asyncstack.events import StepFinished
 from asyncstack.model import Status
 from asyncstack.reports.failure import outcome_lines
+from asyncstack.reports.fetches import fetch_heading, fetch_table
 from asyncstack.reports.folding import fold
 from asyncstack.reports.grid import Column, Span, lines
 from asyncstack.reports.matrix import matrix
 from asyncstack.reports.summary import Summary, cpu_s, key_of
-from asyncstack.reports.units import bar, duration, share, size, unit_aligned
+from asyncstack.reports.units import bar, count, duration, share, unit_aligned
 
 __all__ = ["print_report", "report_lines"]
 
@@ -36,7 +37,7 @@ def report_lines(summary: Summary, room: int) -> list[Text]:
     """The lines of the report; sections are parted by an empty one, empty ones left out."""
     sections = [
         _heading(summary),
-        matrix(summary, room) if summary.plugins else [],
+        _matrix(summary, room) if summary.phases else fetch_table(summary),
         _slowest(summary),
         _spans(summary),
         _barriers(summary),
@@ -48,9 +49,10 @@ def report_lines(summary: Summary, room: int) -> list[Text]:
 
 def _heading(summary: Summary) -> list[Text]:
     ran = [step for step in summary.steps if step.status is not Status.SKIPPED]
+    plugins = [name for name in summary.plugins if not name.startswith("@")]
     facts = [
-        f"{_count(len(summary.plugins), 'plugin')} on {fold(summary.nodes) or 'no node'}",
-        f"{_count(len(ran), 'step')} in {duration(summary.duration_s)}",
+        f"{count(len(plugins), 'plugin')} on {fold(summary.nodes) or 'no node'}",
+        (f"{count(len(ran), 'step')} " if ran else "") + f"in {duration(summary.duration_s)}",
     ]
     first = Text.assemble(
         (summary.run_id, "bold"),
@@ -58,21 +60,14 @@ def _heading(summary: Summary) -> list[Text]:
         (summary.status.value, _colour(summary.status)),
         "  " + ", ".join(facts),
     )
-    return [first, *_fetch_line(summary)]
+    return [first, *fetch_heading(summary)]
 
 
-def _fetch_line(summary: Summary) -> list[Text]:
-    fetched = [fetch for fetch in summary.fetches if fetch.end > fetch.start]
-    if not fetched:
-        return []
-    wall = max(fetch.end for fetch in fetched) - min(fetch.start for fetch in fetched)
-    serial = sum(fetch.duration_s for fetch in fetched)
-    received = sum(fetch.received_bytes for fetch in fetched)
-    text = f"fetched {_count(len(fetched), 'repository')} in {duration(wall)}"
-    text += f", {size(received)}" if received else ""
-    if len(fetched) > 1 and wall > 0:
-        text += f"; one after another {duration(serial)}, {serial / wall:.1f} × as long"
-    return [Text(text)]
+def _matrix(summary: Summary, room: int) -> list[Text]:
+    table = matrix(summary, room)
+    if len(summary.nodes) > 1:
+        table.append(Text("each figure is that of the slowest node", "dim"))
+    return table
 
 
 def _slowest(summary: Summary) -> list[Text]:
@@ -134,9 +129,3 @@ def _colour(status: Status) -> str:
     if status is Status.OK:
         return "green"
     return "cyan" if status is Status.RUNNING else "bold red"
-
-
-def _count(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"

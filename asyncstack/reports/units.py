@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["bar", "clock", "duration", "share", "size", "unit_aligned"]
+__all__ = ["bar", "clock", "count", "duration", "share", "size", "unit_aligned"]
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -46,6 +46,13 @@ def size(count: int) -> str:
         value /= 1000
     digits = 1 if unit != "B" and value < 9.95 else 0  # noqa: PLR2004
     return f"{value:.{digits}f} {unit}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`, `3 repositories`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
 def share(part: float, whole: float) -> str:

@@ -1,0 +1,59 @@
+"""What the fetch brought, in how much time."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from asyncstack.events import FetchFinished
+from asyncstack.reports.grid import Column, Span, lines
+from asyncstack.reports.summary import Summary
+from asyncstack.reports.units import bar, count, duration, size, unit_aligned
+
+__all__ = ["fetch_heading", "fetch_table"]
+
+BAR_WIDTH = 12
+
+
+def fetch_heading(summary: Summary) -> list[Text]:
+    """How many repositories in how much time, and what doing it concurrently gained."""
+    timed = [fetch for fetch in summary.fetches if fetch.end > fetch.start]
+    if not timed:
+        return []
+    wall = max(fetch.end for fetch in timed) - min(fetch.start for fetch in timed)
+    serial = sum(fetch.duration_s for fetch in timed)
+    received = sum(fetch.received_bytes for fetch in timed)
+    text = f"fetched {count(len(timed), 'repository')} in {duration(wall)}"
+    text += f", {size(received)}" if received else ""
+    if len(timed) > 1 and wall > 0:
+        text += f"; one after another {duration(serial)}, {serial / wall:.1f} × as long"
+    return [Text(text)]
+
+
+def fetch_table(summary: Summary) -> list[Text]:
+    """A line a repository: for runs that only fetched, or came no further."""
+    fetches = summary.fetches
+    if not fetches:
+        return []
+    longest = max(fetch.duration_s for fetch in fetches) or 1.0
+    columns = [
+        Column(("plugin",), tuple((fetch.plugin, "") for fetch in fetches), right=False),
+        Column(("status",), tuple(_status(fetch) for fetch in fetches), right=False),
+        Column(("ref",), tuple((fetch.ref, "") for fetch in fetches), right=False),
+        Column(("commit",), tuple((fetch.commit[:12], "dim") for fetch in fetches), right=False),
+        Column(("size",), tuple((_size(fetch), "") for fetch in fetches)),
+        Column(("time",), tuple((unit_aligned(fetch.duration_s), "bold") for fetch in fetches)),
+        Column(
+            ("",),
+            tuple((bar(fetch.duration_s / longest, BAR_WIDTH), "cyan") for fetch in fetches),
+            right=False,
+        ),
+    ]
+    return lines(columns)
+
+
+def _status(fetch: FetchFinished) -> Span:
+    return (fetch.status.value, "") if fetch.status.good else (f"✗ {fetch.status}", "bold red")
+
+
+def _size(fetch: FetchFinished) -> str:
+    return size(fetch.received_bytes) if fetch.received_bytes else ""
