@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from asyncstack.git.progress import Progress
 from asyncstack.git.trace import read_retry_after, read_stages, trace_environment
 from asyncstack.git.urls import parse_url
 
-__all__ = ["Job", "Operation", "Outcome", "try_all"]
+__all__ = ["Job", "Operation", "Outcome", "failed", "failed_by", "try_all"]
 
 #: One try: talk to this URL with this git.
 Operation = Callable[[Git, str], Awaitable[Ended]]
@@ -51,6 +52,7 @@ class Job:
     emit: Emit
     git: Git
     throttle: Throttle
+    start: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
     _last_progress: float = -1.0
 
@@ -142,6 +144,12 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
     job.outcome.received_bytes += ended.received_bytes
     job.outcome.objects += ended.objects
     return ended, retry_after
+
+
+def failed_by(error: OSError) -> Ended:
+    """Return the failure that an error of the file system is."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, str(error))
 
 
 def failed(failure: FailureClass, words: str) -> Ended:

@@ -81,7 +81,6 @@ class Cache:
         if not path.is_dir():
             return None
         if not sound(path):
-            self.set_aside(path)
             return None
         try:
             return Mirror(path, read_refs(path))

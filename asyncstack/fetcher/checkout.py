@@ -7,12 +7,11 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from asyncstack.fetcher.attempts import Job, failed
+from asyncstack.fetcher.attempts import Job, failed_by
 from asyncstack.fetcher.cache import Mirror
 from asyncstack.fetcher.files import share_packs
 from asyncstack.fetcher.mirror import Source
 from asyncstack.git.commands import populate
-from asyncstack.git.failures import FailureClass
 from asyncstack.git.layout import write_config, write_packed_refs
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefTable
@@ -31,8 +30,7 @@ async def make_checkout(job: Job, source: Source, work: Path) -> Path | Ended:
     try:
         await anyio.to_thread.run_sync(write_repository, tree, source.mirror, job.request.url)
     except OSError as error:
-        full = error.errno in (28, 122)
-        return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, str(error))
+        return failed_by(error)
     ended = await populate(job.git, tree, source.commit)
     if not ended.ok:
         return ended

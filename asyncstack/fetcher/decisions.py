@@ -13,7 +13,16 @@ from asyncstack.git.failures import FailureClass
 from asyncstack.git.refs import RefKind, check_ref, kind_of_ref
 from asyncstack.git.urls import check_name, check_url, parse_url
 
-__all__ = ["Action", "Decision", "decide", "in_order", "mismatches", "refuse"]
+__all__ = [
+    "Action",
+    "Decision",
+    "decide",
+    "in_order",
+    "local_name",
+    "mismatches",
+    "refuse",
+    "same_url",
+]
 
 
 class Action(enum.Enum):
@@ -87,7 +96,7 @@ def mismatches(request: FetchRequest, found: Found) -> list[FetchWarning]:
     """Compare a checkout that is left as it is with what was asked for."""
     warnings = []
     wanted = parse_url(request.url).url
-    if found.origin and _plain(found.origin) != _plain(wanted):
+    if found.origin and not same_url(found.origin, request.url):
         warnings.append(
             FetchWarning(
                 "url-mismatch",
@@ -108,8 +117,13 @@ def mismatches(request: FetchRequest, found: Found) -> list[FetchWarning]:
     return warnings
 
 
-def _plain(url: str) -> str:
-    return parse_url(url).url.rstrip("/").removesuffix(".git")
+def same_url(one: str, other: str) -> bool:
+    """Say whether two URLs mean one repository, as far as their spelling can tell."""
+
+    def plain(url: str) -> str:
+        return parse_url(url).url.rstrip("/").removesuffix(".git")
+
+    return plain(one) == plain(other)
 
 
 def _elsewhere(request: FetchRequest, found: Found) -> str:

@@ -6,10 +6,13 @@ Without a cache the same is done with a mirror that is thrown away after its che
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from asyncstack.fetcher.attempts import Job, failed, try_all
+import anyio
+
+from asyncstack.events import Warned
+from asyncstack.fetcher.attempts import Job, failed, failed_by, try_all
 from asyncstack.fetcher.cache import Cache, Mirror
 from asyncstack.fetcher.files import share_packs
 from asyncstack.git.commands import (
@@ -34,7 +37,7 @@ from asyncstack.git.refs import (
 )
 from asyncstack.git.urls import Address, parse_url
 
-__all__ = ["Source", "Store", "resolve"]
+__all__ = ["Source", "Store", "ask", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +53,33 @@ class Store:
     """The cache, if there is one, and what this fetch has already asked about."""
 
     cache: Cache | None
-    fresh: set[str]
+    fresh: set[str] = field(default_factory=set)
+    locks: dict[str, anyio.Lock] = field(default_factory=dict)
 
-    async def source(self, job: Job, work: Path) -> Source | Ended:
-        """Return the source of a job's checkout, or how getting it failed."""
+    def knows(self, job: Job) -> bool:
+        """Say whether there is a mirror of a job's URL."""
+        return self.cache is not None and self.cache.path(parse_url(job.request.url)).is_dir()
+
+    async def source(self, job: Job, work: Path, *, expected: str = "") -> Source | Ended:
+        """Return the source of a job's checkout, or how getting it failed.
+
+        `expected` is the commit that the server has just named for the ref; a mirror that holds it
+        needn't ask again.
+        """
         address = parse_url(job.request.url)
         if self.cache is None:
             return await _download(job, None, work)
-        async with self.cache.locked(address):
-            return await self._from_cache(job, address, work)
+        # Two plugins may share a URL: in one process they queue here, without polling a file.
+        async with self.locks.setdefault(address.key, anyio.Lock()), self.cache.locked(address):
+            return await self._from_cache(job, address, work, expected)
 
-    async def _from_cache(self, job: Job, address: Address, work: Path) -> Source | Ended:
+    async def _from_cache(
+        self, job: Job, address: Address, work: Path, expected: str
+    ) -> Source | Ended:
         assert self.cache is not None
-        mirror = self.cache.open(address)
+        mirror = self._open(job, address)
         if mirror is not None:
-            known = await self._known(job, mirror, address, work)
+            known = await self._known(job, mirror, address, work, expected)
             if known is not None:
                 self.cache.touch(mirror)
                 return known
@@ -79,47 +94,65 @@ class Store:
                 fetched.mirror.path, address, seconds=time.monotonic() - started
             )
         except OSError as error:
-            return _os_failure(error)
+            return failed_by(error)
         self.fresh.add(address.url)
         return replace(fetched, mirror=published)
 
+    def _open(self, job: Job, address: Address) -> Mirror | None:
+        """Open a mirror; one that can't be right is set aside, and said so."""
+        assert self.cache is not None
+        mirror = self.cache.open(address)
+        if mirror is None and self.cache.path(address).exists():
+            self.distrust(job)
+        return mirror
+
+    def distrust(self, job: Job) -> bool:
+        """Set a job's mirror aside as corrupt; False if there is none to blame."""
+        if self.cache is None:
+            return False
+        address = parse_url(job.request.url)
+        moved = self.cache.set_aside(self.cache.path(address))
+        self.fresh.discard(address.url)
+        if moved is None:
+            return False
+        job.emit(
+            Warned(
+                code="cache-corrupt",
+                message=f"the cached mirror of {address.url} is corrupt; it was moved to {moved}",
+                plugin=job.request.plugin,
+                node=job.options.node,
+            )
+        )
+        return True
+
     async def _known(
-        self, job: Job, mirror: Mirror, address: Address, work: Path
+        self, job: Job, mirror: Mirror, address: Address, work: Path, expected: str
     ) -> Source | Ended | None:
         """Return what can be had without fetching; None if the network has something new."""
-        request = job.request
-        pinned = request.commit or (
-            request.ref if kind_of_ref(request.ref) is RefKind.COMMIT else ""
-        )
-        if pinned or job.options.offline or address.url in self.fresh:
-            commit = await resolve(job.git, mirror, pinned or request.ref)
+        wanted = job.request.commit or job.request.ref
+        kind = kind_of_ref(wanted)
+        if kind is RefKind.COMMIT or expected or job.options.offline or address.url in self.fresh:
+            commit = await resolve(job.git, mirror, expected or wanted)
             return Source(mirror, commit) if commit else None
-        answer = await _ask(job, work)
-        if not answer.ok:
+        if kind is RefKind.OTHER:
+            return None  # asking costs what fetching costs: no server-side filter names one ref
+        answer = await ask(job, work)
+        if isinstance(answer, Ended):
             return answer
-        if not _unchanged(request.ref, mirror.refs, parse_ls_remote(answer.stdout)):
+        if mirror.refs.shown() != answer.shown():
             return None
-        commit = await resolve(job.git, mirror, request.ref)
-        return Source(mirror, commit) if commit else None
+        commit = await resolve(job.git, mirror, wanted)
+        return Source(mirror, commit) if commit else _no_such_ref(job, mirror)
 
 
-async def _ask(job: Job, work: Path) -> Ended:
-    """Ask the server for branches, tags and the ref that is wanted."""
-    other = kind_of_ref(job.request.ref) is RefKind.OTHER
-    patterns = ["refs/heads/*", "refs/tags/*", *([job.request.ref] if other else [])]
+async def ask(job: Job, work: Path) -> RefTable | Ended:
+    """Ask the server for its branches and tags."""
 
-    async def ask(git: Git, url: str) -> Ended:
-        return await ls_remote(git, url, patterns)
+    async def attempt(git: Git, url: str) -> Ended:
+        return await ls_remote(git, url)
 
-    return await try_all(job, ask, work)
-
-
-def _unchanged(ref: str, ours: RefTable, theirs: RefTable) -> bool:
-    if kind_of_ref(ref) is RefKind.OTHER and ours.names.get(ours.find(ref)) != theirs.names.get(
-        ref
-    ):
-        return False
-    return ours.shown() == theirs.shown()
+    ended = await try_all(job, attempt, work)
+    return parse_ls_remote(ended.stdout) if ended.ok else ended
 
 
 async def resolve(git: Git, mirror: Mirror, wanted: str) -> str:
@@ -150,14 +183,14 @@ async def _download(job: Job, known: Mirror | None, work: Path) -> Source | Ende
         mirror = Mirror(target, read_refs(target))
         commit = await resolve(job.git, mirror, job.request.commit or job.request.ref)
         if not commit:
-            return _no_such_ref(job, mirror, ended)
+            return _no_such_ref(job, mirror)
         source = Source(mirror, commit)
         return ended
 
     try:
         ended = await try_all(job, download, work)
     except OSError as error:
-        return _os_failure(error)
+        return failed_by(error)
     return source if source is not None else ended
 
 
@@ -187,7 +220,7 @@ def _moved(ended: Ended, job: Job) -> Ended:
     return ended
 
 
-def _no_such_ref(job: Job, mirror: Mirror, ended: Ended) -> Ended:
+def _no_such_ref(job: Job, mirror: Mirror) -> Ended:
     wanted = job.request.commit or job.request.ref
     if kind_of_ref(wanted) is RefKind.ABBREVIATED:
         words = (
@@ -197,7 +230,7 @@ def _no_such_ref(job: Job, mirror: Mirror, ended: Ended) -> Ended:
     else:
         hint = suggest(wanted, mirror.refs.short_names())
         words = f"the repository has no branch or tag {wanted!r}" + (f"; {hint}" if hint else "")
-    return replace(ended, returncode=1, words=words, failure=FailureClass.REF_NOT_FOUND)
+    return failed(FailureClass.REF_NOT_FOUND, words)
 
 
 def _offline(job: Job, mirror: Mirror | None) -> Ended:
@@ -207,8 +240,3 @@ def _offline(job: Job, mirror: Mirror | None) -> Ended:
         else (f"its cached mirror has no {job.request.commit or job.request.ref!r}")
     )
     return failed(FailureClass.OFFLINE, f"OFFLINE forbids to clone it, and {what}")
-
-
-def _os_failure(error: OSError) -> Ended:
-    full = error.errno in (28, 122)
-    return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, str(error))

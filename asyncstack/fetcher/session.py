@@ -12,14 +12,16 @@ from pathlib import Path
 import anyio
 
 from asyncstack.events import Emit, FetchFinished, FetchStarted, Warned
-from asyncstack.fetcher.attempts import Job, failed
+from asyncstack.fetcher.attempts import Job, failed, failed_by
 from asyncstack.fetcher.cache import Cache
 from asyncstack.fetcher.checkout import make_checkout, move_into_place
 from asyncstack.fetcher.decisions import Action, decide, in_order, mismatches, refuse
+from asyncstack.fetcher.healing import heal
 from asyncstack.fetcher.inspection import Found, State, inspect
 from asyncstack.fetcher.mirror import Store
 from asyncstack.fetcher.special import clone_partial, clone_shallow
 from asyncstack.fetcher.throttle import Throttle
+from asyncstack.fetcher.update import update_checkout
 from asyncstack.fetcher.values import FetchOptions, FetchRequest, FetchResult, FetchWarning
 from asyncstack.fetcher.warnings import about_contents, hint_for
 from asyncstack.fetcher.workspace import workspace
@@ -31,6 +33,9 @@ from asyncstack.git.urls import parse_url
 from asyncstack.model import FetchStatus
 
 __all__ = ["Session", "fetch"]
+
+#: Failures of a local step that only a bad mirror explains.
+_BLAMES_MIRROR = (FailureClass.CORRUPT, FailureClass.GARBAGE)
 
 
 async def fetch(
@@ -63,7 +68,7 @@ def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
         yield Session(
             options=options,
             emit=emit,
-            store=Store(cache, set()),
+            store=Store(cache),
             throttle=Throttle(options.jobs, options.jobs_per_host),
             durations=cache.durations() if cache else {},
             stack=stack,
@@ -100,6 +105,7 @@ class Session:
     stack: ExitStack
     environment: dict[str, str] = field(default_factory=dict)
     workspaces: dict[Path, Path] = field(default_factory=dict)
+    works: list[Path] = field(default_factory=list)
     checkouts: anyio.CapacityLimiter = field(
         default_factory=lambda: anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
     )
@@ -115,21 +121,25 @@ class Session:
 
     async def fetch_one(self, request: FetchRequest) -> FetchResult:
         """Bring one repository to its place; everything that can go wrong is in the result."""
-        start = time.time()
         job = self._job(request)
         problem = refuse(request)
         if problem:
-            result = self._failed(job, start, failed(FailureClass.REFUSED_BY_US, problem))
-        else:
-            self._emit_started(request)
-            result = await self._act(job, start)
+            return self._finish(self._failed(job, failed(FailureClass.REFUSED_BY_US, problem)))
+        self._emit_started(request)
+        try:
+            result = await self._act(job)
+        except anyio.get_cancelled_exc_class():
+            self._finish(self._result(job, FetchStatus.CANCELLED, message="cancelled"))
+            raise
+        except OSError as error:
+            result = self._failed(job, failed_by(error))
         return self._finish(result)
 
     def _job(self, request: FetchRequest) -> Job:
         git = Git(self.environment, Limits(self.options.timeout_s, self.options.stall_s))
-        return Job(request, self.options, self.emit, git, self.throttle)
+        return Job(request, self.options, self.emit, git, self.throttle, time.time())
 
-    async def _act(self, job: Job, start: float) -> FetchResult:
+    async def _act(self, job: Job) -> FetchResult:
         found = inspect(Path(job.request.directory))
         if found.state is State.UNKNOWN:
             found = await self._ask_git(job, found)
@@ -137,52 +147,48 @@ class Session:
         match decision.action:
             case Action.FAIL:
                 ended = failed(decision.failure, decision.problem)
-                return self._failed(job, start, ended, hint=decision.hint)
+                return self._failed(job, ended, hint=decision.hint)
             case Action.CLONE:
-                return await self._clone(job, start)
+                return await self._clone(job)
+            case Action.HEAL:
+                return await self._heal(job, found)
+            case Action.UPDATE:
+                return await self._update(job, found)
             case _:
-                return self._keep(job, start, found)
+                return self._keep(job, found)
 
     async def _ask_git(self, job: Job, found: Found) -> Found:
         commit = await resolve_commit(job.git, found.git_dir, "HEAD")
         return Found(State.UNKNOWN if commit else State.NO_COMMIT, found.git_dir, commit=commit)
 
-    def _keep(self, job: Job, start: float, found: Found) -> FetchResult:
+    def _keep(self, job: Job, found: Found) -> FetchResult:
         warnings = mismatches(job.request, found) if found.state is State.CHECKOUT else []
         warnings += about_contents(Path(job.request.directory), fresh=False)
-        return self._result(
-            job, start, FetchStatus.PRESENT, commit=found.commit, warnings=tuple(warnings)
-        )
+        return self._result(job, FetchStatus.PRESENT, commit=found.commit, warnings=warnings)
 
-    async def _clone(self, job: Job, start: float) -> FetchResult:
+    async def _clone(self, job: Job) -> FetchResult:
         directory = Path(job.request.directory)
-        try:
-            work = self._workspace(directory.parent) / f"{directory.name}-{id(job):x}"
-            work.mkdir()
-        except OSError as error:
-            return self._failed(job, start, failed(FailureClass.PERMISSION, str(error)))
-        made = await self._make(job, work)
+        made = await self._make(job, self._work(job))
         if isinstance(made, Ended):
-            return self._failed(job, start, made)
+            return self._failed(job, made)
         tree, commit = made
         in_the_way = move_into_place(tree, directory)
         if in_the_way:
-            return await self._overtaken(job, start, in_the_way)
-        return self._result(
-            job,
-            start,
-            FetchStatus.CLONED,
-            commit=commit,
-            warnings=tuple(about_contents(directory, fresh=True)),
-        )
+            return self._overtaken(job, in_the_way)
+        warnings = about_contents(directory, fresh=True)
+        return self._result(job, FetchStatus.CLONED, commit=commit, warnings=warnings)
 
     async def _make(self, job: Job, work: Path) -> tuple[Path, str] | Ended:
-        if self.options.offline or not (self.options.depth or self.options.filter):
-            return await self._make_from_mirror(job, work)
-        make = clone_shallow if self.options.depth else clone_partial
-        return await make(job, work)
+        if not self.options.offline and (self.options.depth or self.options.filter):
+            make = clone_shallow if self.options.depth else clone_partial
+            return await make(job, work)
+        made = await self._make_from_mirror(job, work / "first")
+        if isinstance(made, Ended) and made.failure in _BLAMES_MIRROR and self.store.distrust(job):
+            made = await self._make_from_mirror(job, work / "second")
+        return made
 
     async def _make_from_mirror(self, job: Job, work: Path) -> tuple[Path, str] | Ended:
+        work.mkdir()  # noqa: ASYNC240 - microseconds
         source = await self.store.source(job, work)
         if isinstance(source, Ended):
             return source
@@ -190,19 +196,43 @@ class Session:
             tree = await make_checkout(job, source, work)
         return tree if isinstance(tree, Ended) else (tree, source.commit)
 
-    async def _overtaken(self, job: Job, start: float, in_the_way: str) -> FetchResult:
+    async def _update(self, job: Job, found: Found) -> FetchResult:
+        updated = await update_checkout(job, self.store, found, self._work(job))
+        if isinstance(updated, Ended):
+            return self._failed(job, updated)
+        warnings = [*updated.warnings, *about_contents(found.git_dir.parent, fresh=False)]
+        status = FetchStatus.UPDATED if updated.moved else FetchStatus.PRESENT
+        return self._result(job, status, commit=updated.commit, warnings=warnings)
+
+    async def _heal(self, job: Job, found: Found) -> FetchResult:
+        healed = await heal(job, found)
+        if isinstance(healed, Ended):
+            return self._failed(job, healed)
+        message = f"{job.request.directory}: finished an update that had been interrupted"
+        self._warn(job.request.plugin, FetchWarning("update-resumed", message))
+        found = inspect(Path(job.request.directory))
+        if self.options.update and not self.options.offline:
+            return await self._update(job, found)
+        return self._result(job, FetchStatus.UPDATED, commit=healed)
+
+    def _overtaken(self, job: Job, in_the_way: str) -> FetchResult:
         """Something appeared at our place meanwhile: another asyncstack's checkout will do."""
         found = inspect(Path(job.request.directory))
         if found.state is State.CHECKOUT:
-            return self._keep(job, start, found)
+            return self._keep(job, found)
         words = f"{job.request.directory} can't be put in place: {in_the_way}"
-        return self._failed(job, start, failed(FailureClass.PERMISSION, words))
+        return self._failed(job, failed(FailureClass.PERMISSION, words))
 
-    def _workspace(self, parent: Path) -> Path:
-        """Return this batch's temporary directory beside the checkouts of `parent`."""
+    def _work(self, job: Job) -> Path:
+        """Make a job's temporary directory, beside its checkout. Raises OSError if that can't be."""
+        directory = Path(job.request.directory)
+        parent = directory.parent
         if parent not in self.workspaces:
             self.workspaces[parent] = self.stack.enter_context(workspace(parent))
-        return self.workspaces[parent]
+        work = self.workspaces[parent] / f"{len(self.works)}-{directory.name}"
+        self.works.append(work)
+        work.mkdir()
+        return work
 
     def _emit_started(self, request: FetchRequest) -> None:
         self.emit(
@@ -215,11 +245,10 @@ class Session:
             )
         )
 
-    def _failed(self, job: Job, start: float, ended: Ended, *, hint: str = "") -> FetchResult:
+    def _failed(self, job: Job, ended: Ended, *, hint: str = "") -> FetchResult:
         failure = ended.failure or FailureClass.OTHER
         return self._result(
             job,
-            start,
             FetchStatus.FAILED,
             message=ended.words.strip() or f"git ended with status {ended.returncode}",
             hint=hint or hint_for(failure),
@@ -229,14 +258,13 @@ class Session:
     def _result(
         self,
         job: Job,
-        start: float,
         status: FetchStatus,
         *,
         commit: str = "",
         message: str = "",
         hint: str = "",
         failure: FailureClass | None = None,
-        warnings: tuple[FetchWarning, ...] = (),
+        warnings: Sequence[FetchWarning] = (),
     ) -> FetchResult:
         request, outcome = job.request, job.outcome
         return FetchResult(
@@ -250,24 +278,17 @@ class Session:
             hint=hint,
             failure=failure,
             attempts=outcome.attempts,
-            start=start,
+            start=job.start,
             end=time.time(),
             received_bytes=outcome.received_bytes,
             objects=outcome.objects,
             stages=dict(outcome.stages),
-            warnings=warnings,
+            warnings=tuple(warnings),
         )
 
     def _finish(self, result: FetchResult) -> FetchResult:
         for warning in result.warnings:
-            self.emit(
-                Warned(
-                    code=warning.code,
-                    message=warning.message,
-                    plugin=result.plugin,
-                    node=self.options.node,
-                )
-            )
+            self._warn(result.plugin, warning)
         self.emit(
             FetchFinished(
                 plugin=result.plugin,
@@ -288,3 +309,7 @@ class Session:
             )
         )
         return result
+
+    def _warn(self, plugin: str, warning: FetchWarning) -> None:
+        code, message = warning.code, warning.message
+        self.emit(Warned(code=code, message=message, plugin=plugin, node=self.options.node))

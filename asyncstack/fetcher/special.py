@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from asyncstack.fetcher.attempts import Job, try_all
+from asyncstack.fetcher.attempts import Job, failed, try_all
 from asyncstack.fetcher.cache import Mirror
 from asyncstack.fetcher.checkout import write_repository
 from asyncstack.git.commands import (
@@ -21,9 +21,52 @@ from asyncstack.git.failures import FailureClass
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefKind, RefTable, extra_refspec, kind_of_ref
 
-__all__ = ["clone_partial", "clone_shallow"]
+__all__ = ["clone_partial", "clone_shallow", "fetch_directly", "fetch_one_ref"]
 
 _FETCHED = re.compile(r"([0-9a-f]{40,64})\t[^\t]*\t(?:(branch|tag) '([^']+)')?")
+
+
+async def fetch_one_ref(job: Job, git_dir: Path, work: Path) -> str | Ended:
+    """Bring a shallow or partial checkout the one commit that is wanted; return it."""
+    wanted = job.request.commit or job.request.ref
+    depth = job.options.depth or (1 if (git_dir / "shallow").exists() else 0)
+    commit = ""
+
+    async def attempt(git: Git, url: str) -> Ended:
+        nonlocal commit
+        ended = await fetch_shallow(git, url, git_dir, wanted, depth)
+        if ended.ok:
+            name, oid = _name_fetched(git_dir, job.request.ref)
+            commit = await resolve_commit(job.git, git_dir, oid)
+            if name:
+                await job.git.at(git_dir).run("update-ref", name, oid)
+        return ended
+
+    ended = await try_all(job, attempt, work)
+    return commit if ended.ok else ended
+
+
+async def fetch_directly(job: Job, git_dir: Path, work: Path, name: str) -> str | Ended:
+    """Bring a full checkout all branches and what is wanted from the server; return the commit.
+
+    `name` is what the server calls the ref; only that tag may be overwritten, others are followed.
+    """
+    wanted = job.request.commit or job.request.ref
+    specs = ["+refs/heads/*:refs/remotes/origin/*", extra_refspec(wanted)]
+    if name.startswith("refs/tags/"):
+        specs.append(f"+{name}:{name}")
+    commit = ""
+
+    async def attempt(git: Git, url: str) -> Ended:
+        nonlocal commit
+        ended = await git.at(git_dir).run("fetch", "--progress", "--", url, *filter(None, specs))
+        if not ended.ok:
+            return ended
+        commit = await _find(job.git, git_dir, wanted)
+        return ended if commit else failed(FailureClass.REF_NOT_FOUND, f"there is no {wanted!r}")
+
+    ended = await try_all(job, attempt, work)
+    return commit if ended.ok else ended
 
 
 async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:

@@ -23,6 +23,7 @@ _HINTS = {
     _F.TIMEOUT: "raise GIT_TIMEOUT, or set GIT_DEPTH to fetch less",
     _F.THROTTLED: "the server limits how often it may be asked: lower --jobs, or wait",
     _F.OFFLINE: "unset OFFLINE once, so that it can be cloned",
+    _F.LOCAL_CHANGES: "commit and push it, or let --force save it to a ref and go on",
     _F.GIT_MISSING: "install git",
 }
 

@@ -105,9 +105,9 @@ async def pack_refs(git: Git, git_dir: Path) -> Ended:
 
 
 async def fetch_shallow(git: Git, url: str, git_dir: Path, ref: str, depth: int) -> Ended:
-    """Fetch one ref, `depth` commits deep, into FETCH_HEAD."""
-    arguments = ("fetch", "--progress", "--no-tags", f"--depth={depth}", "--", url, ref)
-    return await git.at(git_dir).run(*arguments)
+    """Fetch one ref, `depth` commits deep (0: all of them), into FETCH_HEAD."""
+    deep = [f"--depth={depth}"] if depth else []
+    return await git.at(git_dir).run("fetch", "--progress", "--no-tags", *deep, "--", url, ref)
 
 
 async def clone_filtered(
@@ -119,9 +119,13 @@ async def clone_filtered(
     return await git.run(*more, *arguments, f"--filter={spec}", "--", url, str(target))
 
 
-async def ls_remote(git: Git, url: str, patterns: Sequence[str] = ()) -> Ended:
-    """Ask a server for its refs: one connection, no objects."""
-    return await git.run("ls-remote", "--", url, *patterns)
+async def ls_remote(git: Git, url: str) -> Ended:
+    """Ask a server for its branches and tags: one connection, no objects.
+
+    The two options are the only filter that reaches the server; without one, a Gerrit would send
+    a line for every change it ever saw.
+    """
+    return await git.run("ls-remote", "--heads", "--tags", "--", url)
 
 
 async def populate(git: Git, work_tree: Path, commit: str) -> Ended:

@@ -319,6 +319,7 @@ class _Handler(BaseHTTPRequestHandler):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,  # the body is read from the descriptor
         )
         assert backend.stdin is not None
         assert backend.stdout is not None
@@ -327,7 +328,8 @@ class _Handler(BaseHTTPRequestHandler):
                 backend.stdin.write(body)
                 backend.stdin.close()
             self._relay_headers(backend.stdout.readline)
-            self._relay_body(iter(lambda: backend.stdout.read1(65536), b""))  # type: ignore[union-attr]
+            output = backend.stdout.fileno()
+            self._relay_body(iter(lambda: os.read(output, 65536), b""))
         finally:
             backend.kill()
             backend.stdout.close()

@@ -1,0 +1,99 @@
+"""Finish an update that was killed while files were being written.
+
+The marker says from which commit to which. A file that the update touches must hold what one of
+the two has; anything else is work of the user's, done since, and is named instead of overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncstack.fetcher.attempts import Job, failed
+from asyncstack.fetcher.inspection import Found
+from asyncstack.git.commands import Git
+from asyncstack.git.failures import FailureClass
+from asyncstack.git.layout import MARKER
+from asyncstack.git.process import Ended
+
+__all__ = ["heal"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One path that differs between the two commits; an object name of zeros: not there."""
+
+    path: str
+    old: str
+    new: str
+
+    @property
+    def gone(self) -> bool:
+        return set(self.new) == {"0"}
+
+
+async def heal(job: Job, found: Found) -> str | Ended:
+    """Complete the update that the marker tells of; return the commit, or why it can't be."""
+    tree = found.git_dir.parent
+    here = job.git.at(found.git_dir, tree)
+    try:
+        old, new = (found.git_dir / MARKER).read_text("ascii").split()
+    except (OSError, ValueError) as error:
+        return failed(FailureClass.CORRUPT, f"{found.git_dir / MARKER} can't be read: {error}")
+    ended = await here.run("diff-tree", "-r", "-z", "--no-abbrev", "--no-renames", old, new)
+    if not ended.ok:
+        return ended
+    changes = _parse(ended.stdout)
+    foreign = await _foreign(here, tree, changes)
+    if foreign and not job.options.force:
+        words = f"its update was interrupted, and these files were changed since: {foreign}"
+        return failed(FailureClass.LOCAL_CHANGES, words)
+    finished = await _finish(here, found.git_dir, changes, new)
+    return new if finished.ok else finished
+
+
+def _parse(output: str) -> list[_Change]:
+    """Read `diff-tree -z`: `:mode mode old new status`, NUL, path, NUL."""
+    fields = output.split("\0")
+    pairs = zip(fields[::2], fields[1::2], strict=False)
+    return [_Change(path, *meta.split()[2:4]) for meta, path in pairs if meta]
+
+
+async def _foreign(here: Git, tree: Path, changes: Iterable[_Change]) -> str:
+    """Name the files that hold neither version."""
+    names = []
+    for change in changes:
+        path = tree / change.path
+        if path.is_file() and not path.is_symlink():
+            ended = await here.run("hash-object", f"--path={change.path}", "--", str(path))
+            if ended.stdout.strip() not in (change.old, change.new):
+                names.append(change.path)
+    return ", ".join(names)
+
+
+async def _finish(here: Git, git_dir: Path, changes: list[_Change], new: str) -> Ended:
+    """Write index, files and HEAD, in that order; the marker goes last."""
+    (git_dir / "index.lock").unlink(missing_ok=True)
+    ended = await here.run("read-tree", new)
+    if not ended.ok:
+        return ended
+    for change in changes:
+        if change.gone:
+            (git_dir.parent / change.path).unlink(missing_ok=True)
+    paths = [change.path for change in changes if not change.gone]
+    for start in range(0, len(paths), 500):
+        ended = await here.run("checkout-index", "--force", "--", *paths[start : start + 500])
+        if not ended.ok:
+            return ended
+    await here.run("update-index", "-q", "--refresh")
+    ended = await _move_head(here, git_dir, new)
+    if ended.ok:
+        (git_dir / MARKER).unlink()
+    return ended
+
+
+async def _move_head(here: Git, git_dir: Path, new: str) -> Ended:
+    (git_dir / "HEAD.lock").unlink(missing_ok=True)
+    reason = "asyncstack: finish an interrupted update"
+    return await here.run("update-ref", "-m", reason, "HEAD", new)

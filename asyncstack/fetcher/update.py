@@ -1,0 +1,169 @@
+"""Bring an existing checkout to the commit that its ref means now, and lose nobody's work.
+
+The order is: ask (one ls-remote), look at the work tree, fetch, move. Nothing is written before the
+work tree is known to be clean, or was saved because `force` says so.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncstack.fetcher.attempts import Job, failed
+from asyncstack.fetcher.decisions import same_url
+from asyncstack.fetcher.inspection import Found
+from asyncstack.fetcher.local_work import find_local_work, save_local_work
+from asyncstack.fetcher.mirror import Source, Store, ask
+from asyncstack.fetcher.special import fetch_directly, fetch_one_ref
+from asyncstack.fetcher.values import FetchWarning
+from asyncstack.git.failures import FailureClass
+from asyncstack.git.layout import MARKER
+from asyncstack.git.process import Ended
+from asyncstack.git.refs import RefKind, RefTable, kind_of_ref
+from asyncstack.git.urls import parse_url
+
+__all__ = ["Updated", "update_checkout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """Where an update left a checkout; `moved` is False if it was there already."""
+
+    commit: str
+    moved: bool
+    warnings: tuple[FetchWarning, ...] = ()
+
+
+async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> Updated | Ended:
+    """Move a checkout to where its ref is now; return where it is, or how that failed."""
+    target = await _target(job, found, work)
+    if isinstance(target, Ended):
+        return target
+    if target.commit == found.commit:
+        await _set_origin(job, found)
+        return Updated(found.commit, moved=False)
+    warnings: list[FetchWarning] = []
+    local_work = await find_local_work(job.git, found)
+    if local_work:
+        saved = await _save(job, found, work, local_work)
+        if isinstance(saved, Ended):
+            return saved
+        warnings.append(saved)
+    commit = await _bring(job, store, found, work, target)
+    if isinstance(commit, Ended):
+        return commit
+    moved = await _move(job, found, commit)
+    if not moved.ok:
+        return moved
+    await _set_origin(job, found)
+    return Updated(commit, moved=commit != found.commit, warnings=tuple(warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What the server says about the ref: `commit` '' if only a fetch can tell; its full name."""
+
+    commit: str = ""
+    name: str = ""
+
+
+async def _target(job: Job, found: Found, work: Path) -> _Target | Ended:
+    """Find out where the ref is now."""
+    wanted = job.request.commit or job.request.ref
+    kind = kind_of_ref(wanted)
+    if kind is RefKind.COMMIT:
+        return _Target(wanted.lower())
+    if kind is RefKind.OTHER:
+        return _Target()
+    answer = await ask(job, work)
+    if isinstance(answer, Ended):
+        return answer
+    name = answer.find(wanted)
+    if not name and kind is RefKind.ABBREVIATED and found.commit.startswith(wanted.lower()):
+        return _Target(found.commit)
+    return _Target(_commit(answer, name), name)
+
+
+def _commit(answer: RefTable, name: str) -> str:
+    return answer.peeled.get(name) or answer.names.get(name, "")
+
+
+async def _save(job: Job, found: Found, work: Path, local_work: str) -> FetchWarning | Ended:
+    directory = found.git_dir.parent
+    if not job.options.force:
+        return failed(
+            FailureClass.LOCAL_CHANGES, f"{directory} holds work that is nowhere else: {local_work}"
+        )
+    saved = await save_local_work(job.git, found, work)
+    if isinstance(saved, Ended):
+        return saved
+    return FetchWarning(
+        "local-work-saved",
+        f"{directory} held work that was nowhere else ({local_work}); it is kept as {saved}",
+    )
+
+
+async def _bring(job: Job, store: Store, found: Found, work: Path, target: _Target) -> str | Ended:
+    """Get the commit and the server's refs into the checkout; return the commit."""
+    if _is_reduced(found.git_dir) or job.options.depth or job.options.filter:
+        return await fetch_one_ref(job, found.git_dir, work)
+    if not store.knows(job):  # a checkout fetches less than a new mirror would
+        return await fetch_directly(job, found.git_dir, work, target.name)
+    source = await store.source(job, work, expected=target.commit)
+    if isinstance(source, Ended):
+        return source
+    fetched = await _from_mirror(job, found, source)
+    return source.commit if fetched.ok else fetched
+
+
+def _is_reduced(git_dir: Path) -> bool:
+    """Tell a shallow or partial clone, which a full mirror would fill up."""
+    if (git_dir / "shallow").exists():
+        return True
+    try:
+        return "promisor" in (git_dir / "config").read_text("utf-8", "replace")
+    except OSError:
+        return False
+
+
+async def _from_mirror(job: Job, found: Found, source: Source) -> Ended:
+    """Fetch from the mirror on disk. Other tags of the user's are followed, never overwritten."""
+    specs = ["+refs/heads/*:refs/remotes/origin/*"]
+    names = source.mirror.refs.names
+    if any(name.startswith("refs/asyncstack/") for name in names):
+        specs.append("+refs/asyncstack/*:refs/asyncstack/*")
+    tag = f"refs/tags/{job.request.ref.removeprefix('refs/tags/')}"
+    if tag in names:
+        specs.append(f"+{tag}:{tag}")
+    here = job.git.at(found.git_dir, found.git_dir.parent)
+    return await here.run("fetch", "--progress", "--", str(source.mirror.path), *specs)
+
+
+async def _move(job: Job, found: Found, commit: str) -> Ended:
+    """Check the commit out. While that goes on a marker says from where to where.
+
+    A branch of the ref's own name moves along; from any other place HEAD is detached, as in a fresh
+    checkout.
+    """
+    started = time.monotonic()
+    here = job.git.at(found.git_dir, found.git_dir.parent)
+    marker = found.git_dir / MARKER
+    mark = found.git_dir.is_dir()
+    if mark:
+        marker.write_text(f"{found.commit} {commit}\n", "ascii")
+    force = ["--force"] if job.options.force else []
+    on_its_branch = found.branch and found.branch == job.request.ref.removeprefix("refs/heads/")
+    where = ["-B", found.branch, commit] if on_its_branch else ["--detach", commit]
+    ended = await here.run("checkout", "--progress", *force, *where)
+    if mark and (ended.ok or ended.failure is FailureClass.LOCAL_CHANGES):
+        marker.unlink()
+    job.outcome.add("checkout", time.monotonic() - started)
+    return ended
+
+
+async def _set_origin(job: Job, found: Found) -> None:
+    """Let origin be the URL as written (RECLONE does)."""
+    if not found.origin or not same_url(found.origin, job.request.url):
+        here = job.git.at(found.git_dir, found.git_dir.parent)
+        await here.run("config", "remote.origin.url", parse_url(job.request.url).url)

@@ -1,0 +1,262 @@
+"""Updating (--update, RECLONE): to where the ref is now, and never over somebody's work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncstack.events import Warned
+from asyncstack.git.failures import FailureClass
+from asyncstack.git.layout import MARKER
+from asyncstack.model import FetchStatus
+from tests.helpers.fetching import Bench
+from tests.helpers.gitserver import SmartHttp, commit_files, git, rev
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def repository(served: Path) -> Path:
+    return served / "plugin.git"
+
+
+async def checkout_of(
+    bench: Bench, server: SmartHttp, ref: str = "master", **options: object
+) -> Path:
+    result = await bench.one(server.url("plugin.git"), ref, **options)
+    assert result.status.good, result.message
+    bench.events.clear()
+    server.requests.clear()
+    server.connections = 0
+    return bench.dest / "plugin"
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["cache", "no cache"])
+@pytest.mark.parametrize("ref", ["master", "1.0.0", "stable/2025.1"])
+async def test_nothing_new_costs_one_question(
+    ref: str, cached: bool, server: SmartHttp, bench: Bench
+) -> None:
+    """One ls-remote, one connection, no fetch."""
+    options = {} if cached else {"cache_directory": ""}
+    checkout = await checkout_of(bench, server, ref, **options)
+    before = rev(checkout)
+    result = await bench.one(server.url("plugin.git"), ref, update=True, **options)
+    assert (result.status, result.commit) == (FetchStatus.PRESENT, before)
+    assert [request.split()[0] for request in server.requests] == ["GET", "POST"]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["cache", "no cache"])
+async def test_moves_to_the_new_commit(
+    cached: bool, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """A clean checkout follows its ref; what the plugin left lying about stays."""
+    options = {} if cached else {"cache_directory": ""}
+    checkout = await checkout_of(bench, server, **options)
+    (checkout / "untracked").write_text("mine")
+    commit = commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True, **options)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    assert rev(checkout) == rev(checkout, "origin/master") == commit
+    assert git("-C", checkout, "status", "--porcelain") == "?? untracked\n"
+    assert not (checkout / ".git" / MARKER).exists()
+
+
+async def test_follows_a_force_push(repository: Path, server: SmartHttp, bench: Bench) -> None:
+    """What was fetched is nobody's local work, even if the server dropped it."""
+    await checkout_of(bench, server)
+    commit = commit_files(repository, {"rewritten": "1"}, parent="refs/heads/stable/2025.1^0")
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+
+
+async def test_follows_a_moved_tag(repository: Path, server: SmartHttp, bench: Bench) -> None:
+    """The tag that was asked for moves with the server's."""
+    await checkout_of(bench, server, "1.0.0")
+    git("-C", repository, "tag", "-f", "-a", "-m", "again", "1.0.0", "master")
+    result = await bench.one(server.url("plugin.git"), "1.0.0", update=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, rev(repository, "master"))
+
+
+async def test_other_ref(repository: Path, server: SmartHttp, bench: Bench) -> None:
+    """A review's next patch set, and back to a branch: neither counts as local work."""
+    await checkout_of(bench, server, "refs/changes/12/3412/5")
+    lost = commit_files(repository, {"review": "6"}, branch="tmp", parent="refs/heads/master^0")
+    git("-C", repository, "update-ref", "refs/changes/12/3412/6", lost)
+    git("-C", repository, "branch", "-D", "tmp")
+    url = server.url("plugin.git")
+    result = await bench.one(url, "refs/changes/12/3412/6", update=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, lost)
+    result = await bench.one(url, "master", update=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, rev(repository, "master"))
+
+
+async def test_devstacks_own_checkout_of_a_review(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """DevStack leaves a review's commit in FETCH_HEAD only; it isn't local work either."""
+    checkout, url = bench.dest / "plugin", server.url("plugin.git")
+    lost = commit_files(repository, {"r": "1"}, branch="tmp", parent="refs/heads/master^0")
+    git("-C", repository, "update-ref", "refs/changes/77/1077/1", lost)
+    git("-C", repository, "branch", "-D", "tmp")
+    git("clone", "-q", "--no-checkout", url, checkout)
+    git("-C", checkout, "fetch", "-q", "origin", "refs/changes/77/1077/1")
+    git("-C", checkout, "checkout", "-q", "FETCH_HEAD")
+    result = await bench.one(url, "master", update=True)
+    assert (result.status, result.message) == (FetchStatus.UPDATED, "")
+
+
+async def test_its_own_branch_moves_along(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """On a branch of the ref's name, the branch is fast-forwarded."""
+    checkout = await checkout_of(bench, server)
+    git("-C", checkout, "checkout", "-q", "-b", "master")
+    commit = commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert result.commit == commit
+    assert git("-C", checkout, "rev-parse", "--abbrev-ref", "HEAD") == "master\n"
+
+
+async def test_origin_becomes_the_url_as_written(
+    served: Path, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """RECLONE sets origin."""
+    checkout = await checkout_of(bench, server)
+    await anyio.Path(repository).rename(served / "renamed.git")
+    result = await bench.one(server.url("renamed.git"), update=True)
+    assert result.status is FetchStatus.PRESENT
+    assert git("-C", checkout, "remote", "get-url", "origin").strip() == server.url("renamed.git")
+
+
+def make_dirty(checkout: Path) -> str:
+    (checkout / "README").write_text("changed")
+    return "README"
+
+
+def make_staged(checkout: Path) -> str:
+    (checkout / "added file").write_text("new")
+    git("-C", checkout, "add", "added file")
+    return "added file"
+
+
+def make_commit(checkout: Path) -> str:
+    git("-C", checkout, "commit", "-q", "--allow-empty", "-m", "my own work")
+    return "my own work"
+
+
+def make_rebase(checkout: Path) -> str:
+    git("-C", checkout, "checkout", "-q", "-b", "topic", "HEAD~1")
+    (checkout / "README").write_text("conflict")
+    git("-C", checkout, "commit", "-q", "-a", "-m", "topic")
+    with pytest.raises(Exception, match="rebase"):
+        git("-C", checkout, "rebase", "origin/master")
+    return "rebase is unfinished"
+
+
+WORK = [make_dirty, make_staged, make_commit, make_rebase]
+
+
+@pytest.mark.parametrize("make", WORK)
+async def test_local_work_is_an_error_that_names_it(
+    make: object, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Nothing is touched, not even fetched."""
+    assert callable(make)
+    checkout = await checkout_of(bench, server)
+    named = make(checkout)
+    commit_files(repository, {"new": "1"})
+    before = git("-C", checkout, "status") + git("-C", checkout, "for-each-ref") + rev(checkout)
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert named in result.message
+    assert "--force" in result.hint
+    after = git("-C", checkout, "status") + git("-C", checkout, "for-each-ref") + rev(checkout)
+    assert after == before
+
+
+@pytest.mark.parametrize("make", WORK)
+async def test_force_saves_local_work_first(
+    make: object, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """--force goes on, and the warning names a ref that holds everything."""
+    assert callable(make)
+    checkout = await checkout_of(bench, server)
+    make(checkout)
+    (checkout / "untracked").write_text("mine, too")
+    readme, head = (checkout / "README").read_text(), rev(checkout)
+    commit = commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True, force=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    (warning,) = (event for event in bench.of(Warned) if event.code == "local-work-saved")
+    saved = warning.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:README") == readme
+    assert git("-C", checkout, "show", f"{saved}:untracked") == "mine, too"
+    assert rev(checkout, f"{saved}~1") == head
+    assert "rebase" not in git("-C", checkout, "status")
+
+
+async def test_untracked_file_in_the_way(repository: Path, server: SmartHttp, bench: Bench) -> None:
+    """git itself refuses to overwrite it; its words come through, nothing is half done."""
+    checkout = await checkout_of(bench, server)
+    (checkout / "new").write_text("mine")
+    commit_files(repository, {"new": "theirs"})
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert "new" in result.message
+    assert (checkout / "new").read_text() == "mine"
+    assert not (checkout / ".git" / MARKER).exists()
+
+
+async def test_shallow_checkout_stays_shallow(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Updating a GIT_DEPTH clone fetches the one commit."""
+    checkout = await checkout_of(bench, server, depth=1)
+    commit = commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True, depth=1)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    assert git("-C", checkout, "rev-parse", "--is-shallow-repository") == "true\n"
+
+
+async def interrupted(bench: Bench, server: SmartHttp, repository: Path) -> tuple[Path, str]:
+    """A checkout as a kill leaves it: marker written, one of two files updated, locks lying about."""
+    checkout = await checkout_of(bench, server)
+    old = rev(checkout)
+    commit = commit_files(repository, {"README": "new\n", "another": "new"})
+    git("-C", checkout, "fetch", "-q", "origin")
+    (checkout / ".git" / MARKER).write_text(f"{old} {commit}\n")
+    (checkout / ".git" / "index.lock").write_bytes(b"")
+    (checkout / "README").write_text("new\n\n")
+    git("-C", checkout, "show", f"{commit}:README")
+    (checkout / "README").write_text(git("-C", checkout, "show", f"{commit}:README"))
+    return checkout, commit
+
+
+async def test_interrupted_update_is_finished(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """The next run completes it, whether it updates or not."""
+    checkout, commit = await interrupted(bench, server, repository)
+    (checkout / "devstack" / "plugin.sh").write_text("edited since\n")
+    result = await bench.one(server.url("plugin.git"))
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
+    assert "update-resumed" in [event.code for event in bench.of(Warned)]
+    assert git("-C", checkout, "status", "--porcelain") == " M devstack/plugin.sh\n"
+    assert (checkout / "another").exists()
+    result = await bench.one(server.url("plugin.git"))
+    assert result.status is FetchStatus.PRESENT
+
+
+async def test_interrupted_update_spares_what_was_edited_since(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """A file that holds neither version is the user's."""
+    checkout, _ = await interrupted(bench, server, repository)
+    (checkout / "README").write_text("edited since")
+    result = await bench.one(server.url("plugin.git"))
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert "README" in result.message
+    assert (checkout / "README").read_text() == "edited since"
