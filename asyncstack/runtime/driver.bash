@@ -69,9 +69,9 @@ _asyncstack_sample() {
     _asyncstack_sampled=$uptime$'\037'$self$'\037'$children$'\037'${io[*]}
 }
 
-# _asyncstack_now: the time into _asyncstack_time. A plugin that unsets EPOCHREALTIME ends its
+# _asyncstack_clock: the time into _asyncstack_time. A plugin that unsets EPOCHREALTIME ends its
 # magic for good; then a fork it is.
-_asyncstack_now() {
+_asyncstack_clock() {
     _asyncstack_time=${EPOCHREALTIME:-}
     if [[ -z $_asyncstack_time ]]; then
         _asyncstack_time=$(command date +%s.%6N)
@@ -87,7 +87,7 @@ _asyncstack_begin() {
     _asyncstack_skip_reason=
     _asyncstack_error=()
     _asyncstack_sample
-    _asyncstack_now
+    _asyncstack_clock
     builtin printf '\036%s\037begin\037%s\037%s\037%s\n' \
         "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
 }
@@ -96,7 +96,7 @@ _asyncstack_begin() {
 _asyncstack_end() {
     { set +xeu; } 2>/dev/null
     local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
-    _asyncstack_now
+    _asyncstack_clock
     _asyncstack_restore
     _asyncstack_sample
     if (($1)) && ((${#_asyncstack_error[@]})); then
@@ -202,7 +202,7 @@ exit() {
 _asyncstack_on_exit() {
     { set +xeu; } 2>/dev/null
     local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
-    _asyncstack_now
+    _asyncstack_clock
     _asyncstack_sample
     builtin printf '\036%s\037exiting\037%s\037%s\037%s\n' \
         "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
