@@ -15,7 +15,7 @@ from asyncstack.events import FetchFinished, StepFinished
 from asyncstack.model import Status
 from asyncstack.reports.folding import fold
 from asyncstack.reports.summary import Summary, key_of
-from asyncstack.reports.tail import last_lines
+from asyncstack.reports.tail import last_lines, one_line
 from asyncstack.reports.units import duration
 
 __all__ = ["failure_lines", "outcome_lines"]
@@ -41,12 +41,12 @@ def outcome_lines(summary: Summary) -> list[Text]:
     made = [_fetch_title(fetch) for fetch in summary.failed_fetches]
     for group in _groups(summary):
         made.append(_step_title(summary, group))
-        what = "  ".join(filter(None, (group[0].command, group[0].location)))
+        what = "  ".join(filter(None, (one_line(group[0].command), group[0].location)))
         made += [Text(f"  {what}")] if what else []
     made += [_lost_line(summary)] if summary.lost_nodes else []
     for warning in summary.warnings:
         place = f"{warning.path}:{warning.line}: " if warning.path and warning.line else ""
-        made.append(Text.assemble(("! ", "bold yellow"), f"{place}{warning.message}"))
+        made.append(Text.assemble(("! ", "bold yellow"), f"{place}{one_line(warning.message)}"))
     return made
 
 
@@ -71,7 +71,7 @@ def _step_title(summary: Summary, group: list[StepFinished]) -> Text:
     if step.exit_code is not None:
         title.append(f", exit code {step.exit_code}")
     if step.message:
-        title.append(f": {step.message}")
+        title.append(f": {one_line(step.message)}")
     return title
 
 
@@ -79,7 +79,7 @@ def _step_block(summary: Summary, group: list[StepFinished], root: Path, run: st
     step = group[0]
     block = [_step_title(summary, group)]
     if step.command:
-        block.append(Text.assemble(("  command  ", "dim"), step.command))
+        block.append(Text.assemble(("  command  ", "dim"), one_line(step.command)))
     frames = [str(frame) for frame in step.stack] or ([step.location] if step.location else [])
     for index, frame in enumerate(frames):
         block.append(Text.assemble(("  at       " if index == 0 else "           ", "dim"), frame))
@@ -134,7 +134,7 @@ def _fetch_block(fetch: FetchFinished) -> list[Text]:
         _fetch_title(fetch),
         Text.assemble(("  from     ", "dim"), fetch.url),
         Text.assemble(("  ref      ", "dim"), fetch.ref),
-        *(Text.assemble(("  │ ", "red"), line) for line in fetch.message.splitlines()),
+        *(Text.assemble(("  │ ", "red"), one_line(line)) for line in fetch.message.splitlines()),
     ]
 
 

@@ -1,6 +1,6 @@
 """Progress on a terminal: clones with git's own progress, the matrix, the running steps.
 
-Events only change the state; a few times a second rich's thread draws what it has become, so that
+Events only change the state; a few times a second a thread draws what it has become, so that
 ten thousand events cost no more drawing than ten.
 """
 
@@ -24,7 +24,7 @@ from asyncstack.reports.wording import describe
 
 __all__ = ["Live"]
 
-REDRAWS_PER_SECOND = 5
+REDRAW_INTERVAL_S = 0.2
 
 
 class Live:
@@ -35,10 +35,12 @@ class Live:
         self._clock = clock
         self._state = LiveState(clock())
         self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._redraw, name="live view", daemon=True)
         self._live = RichLive(
             console=console,
             get_renderable=self._draw,
-            refresh_per_second=REDRAWS_PER_SECOND,
+            auto_refresh=False,  # rich doesn't wait for its own thread to end; we do for ours
             transient=True,
             # What anybody else writes to stderr goes above the view instead of through it; stdout
             # may be a pipe and stays what it is.
@@ -58,8 +60,13 @@ class Live:
         with self._lock:
             return Group(*view(self._state, self._clock(), room, height))
 
+    def _redraw(self) -> None:
+        while not self._ended.wait(REDRAW_INTERVAL_S):
+            self._live.refresh()
+
     def __enter__(self) -> Self:
         self._live.start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -68,6 +75,8 @@ class Live:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ended.set()
+        self._thread.join()
         self._live.stop()
 
 

@@ -82,6 +82,7 @@ def _fetch_columns(
         Column(("",), tuple((_rate(fetch), "dim") for fetch in fetches)),
         Column(("",), tuple((clock(now - fetch.since), "cyan") for fetch in fetches)),
     ]
+    columns = [column for column in columns if column.width]
     if width(columns) > room:
         del columns[2]  # the bar says what the percentage says
     return columns

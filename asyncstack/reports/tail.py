@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["last_lines", "printable"]
+__all__ = ["last_lines", "one_line", "printable"]
 
 #: So much of a file is looked at: enough for 20 lines, little enough for one of 200 MB.
 TAIL_BYTES = 64 * 1024
@@ -15,7 +15,7 @@ TAIL_BYTES = 64 * 1024
 LINE_LENGTH = 400
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 def last_lines(path: Path, count: int) -> list[str]:
@@ -40,3 +40,9 @@ def printable(line: bytes) -> str:
     text = _ESCAPES.sub("", text).rpartition("\r")[2].expandtabs(8)
     text = _CONTROLS.sub("·", text)
     return text if len(text) <= LINE_LENGTH else f"{text[:LINE_LENGTH]}…"
+
+
+def one_line(text: str) -> str:
+    """`text` (a command, a message) as one line that can't move the cursor."""
+    joined = " ".join(line.strip() for line in text.splitlines())
+    return _CONTROLS.sub("·", _ESCAPES.sub("", joined))

@@ -20,13 +20,18 @@ from asyncstack.events import (
 )
 from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.folding import fold
+from asyncstack.reports.tail import one_line
 from asyncstack.reports.units import duration, size
 
 __all__ = ["describe"]
 
 
-def describe(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a kind, nothing else
+def describe(event: Event) -> str:
     """The event in a line, without when and on which node; empty for what isn't worth one."""
+    return one_line(_words(event))
+
+
+def _words(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a kind, nothing else
     match event:
         case RunStarted():
             return f"run {event.run_id}: {event.command} on {fold(event.nodes) or 'localhost'}"
