@@ -1,0 +1,99 @@
+"""A failure tells what, where, its last words and what to type next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from asyncstack.events import FetchFinished, NodeFinished, RunStarted, StepFinished
+from asyncstack.model import FetchStatus, Frame, Mode, Status
+from asyncstack.reports.failure import failure_lines
+from asyncstack.reports.summary import summarise
+
+STARTED = RunStarted(command="stack", version="0", local_conf="my local.conf", nodes=("n1", "n2"))
+FAILED = StepFinished(
+    node="n1",
+    mode=Mode.STACK,
+    phase="install",
+    plugin="ironic",
+    status=Status.FAILED,
+    exit_code=3,
+    duration_s=2.5,
+    log="logs/n1/04-stack-install/ironic.log",
+    command="false --really",
+    location="/opt/stack/ironic/devstack/plugin.sh:12",
+    stack=(
+        Frame("install_ironic", "/opt/stack/ironic/devstack/plugin.sh", 12),
+        Frame("source", "/opt/stack/ironic/devstack/plugin.sh", 80),
+    ),
+)
+
+
+def text(*events: StepFinished | FetchFinished | NodeFinished, root: Path) -> str:
+    lines = failure_lines(summarise([STARTED, *events]), root, "some-run")
+    return "\n".join(line.plain for line in lines)
+
+
+def test_a_failed_step_tells_everything(tmp_path: Path) -> None:
+    log = tmp_path / FAILED.log
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"".join(b"line %d\n" % number for number in range(1, 31)))
+    expected = f"""\
+✗ ironic install failed on n1 after 2.50 s, exit code 3
+  command  false --really
+  at       /opt/stack/ironic/devstack/plugin.sh:12 in install_ironic
+           /opt/stack/ironic/devstack/plugin.sh:80 in source
+  output   last 20 lines of {log}
+"""
+    expected += "".join(f"  │ line {number}\n" for number in range(11, 31))
+    expected += """\
+  next     asyncstack logs some-run --plugin ironic --phase install --node n1    # all of its output
+           asyncstack stack 'my local.conf' --from-phase install    # once it is repaired
+"""
+    assert text(FAILED, root=tmp_path) == expected
+
+
+def test_the_same_failure_on_many_nodes_is_told_once(tmp_path: Path) -> None:
+    other = msgspec.structs.replace(FAILED, node="n2", duration_s=3.0)
+    assert text(FAILED, other, root=tmp_path).count("✗") == 1
+    assert "failed on n[1-2] after 3.00 s" in text(FAILED, other, root=tmp_path)
+
+
+def test_different_failures_are_told_apart(tmp_path: Path) -> None:
+    other = msgspec.structs.replace(FAILED, node="n2", location="/elsewhere:1")
+    assert text(FAILED, other, root=tmp_path).count("✗") == 2
+
+
+def test_a_step_that_printed_nothing_says_so(tmp_path: Path) -> None:
+    assert "output   none" in text(FAILED, root=tmp_path)
+
+
+def test_a_failed_fetch_gives_gits_last_words(tmp_path: Path) -> None:
+    fetch = FetchFinished(
+        plugin="ironic",
+        url="https://h/ironic",
+        ref="no-such",
+        directory="/opt/stack/ironic",
+        status=FetchStatus.FAILED,
+        attempts=3,
+        message="fatal: couldn't find remote ref no-such",
+    )
+    told = text(fetch, root=tmp_path)
+    assert "✗ ironic fetch failed" in told
+    assert "3 tries" in told
+    assert "https://h/ironic" in told
+    assert "│ fatal: couldn't find remote ref no-such" in told
+
+
+def test_lost_and_unreachable_nodes_are_told_apart(tmp_path: Path) -> None:
+    told = text(
+        NodeFinished(node="n1", status=Status.LOST),
+        NodeFinished(node="n2", status=Status.UNREACHABLE),
+        root=tmp_path,
+    )
+    assert "n1 lost; n2 unreachable" in told
+
+
+def test_a_run_without_failures_has_nothing_to_tell(tmp_path: Path) -> None:
+    assert text(NodeFinished(node="n1", status=Status.OK), root=tmp_path) == ""

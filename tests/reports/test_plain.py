@@ -1,0 +1,128 @@
+"""Plain lines: one an event, each of which says it all."""
+
+from __future__ import annotations
+
+import io
+import itertools
+
+import pytest
+from hypothesis import given
+
+from asyncstack.events import (
+    Event,
+    FetchFinished,
+    FetchRetried,
+    NodeFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
+from asyncstack.model import FetchStatus, Mode, Status
+from asyncstack.reports.plain import Plain
+from asyncstack.reports.wording import describe
+from tests.helpers.journals import any_event
+
+
+def lines(*events: Event, verbose: bool = False) -> list[str]:
+    out = io.StringIO()
+    with Plain(out, verbose=verbose, clock=itertools.count().__next__) as display:
+        for event in events:
+            display.emit(event)
+    return out.getvalue().splitlines()
+
+
+STEP = StepFinished(
+    node="n1", mode=Mode.STACK, phase="install", plugin="p", status=Status.OK, duration_s=1.5
+)
+
+
+@given(any_event())
+def test_an_event_is_at_most_one_line(event: Event) -> None:
+    assert len(describe(event).split("\n")) == 1
+
+
+def test_a_line_begins_with_seconds_since_the_start() -> None:
+    assert lines(STEP) == ["    1.00  install p: ok in 1.50 s"]
+
+
+def test_with_several_nodes_a_line_names_its_node() -> None:
+    started = RunStarted(run_id="r", command="stack", version="0", nodes=("n1", "n2"))
+    assert lines(started, STEP)[1] == "    2.00  n1: install p: ok in 1.50 s"
+
+
+def test_beginnings_and_skipped_steps_are_for_the_verbose() -> None:
+    begun = StepStarted(node="n", mode=Mode.STACK, plugin="p", phase="extra")
+    skipped = StepFinished(
+        node="n", mode=Mode.STACK, plugin="p", status=Status.SKIPPED, message="no plugin.sh"
+    )
+    assert lines(begun, skipped) == []
+    assert [line[10:] for line in lines(begun, skipped, verbose=True)] == [
+        "extra p: started",
+        "stack p: skipped: no plugin.sh",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (
+            StepFinished(
+                node="n",
+                mode=Mode.STACK,
+                phase="install",
+                plugin="p",
+                status=Status.FAILED,
+                exit_code=1,
+                location="plugin.sh:3",
+                command="false",
+            ),
+            "install p: failed in 0 ms, exit code 1, at plugin.sh:3: false",
+        ),
+        (
+            Warned(code="order", message="a comes too late", path="local.conf", line=3),
+            "warning: local.conf:3: a comes too late",
+        ),
+        (
+            FetchRetried(
+                plugin="p",
+                url="u",
+                attempt=1,
+                reason="throttled",
+                message="remote: wait\nfatal: HTTP 429",
+                delay_s=2,
+            ),
+            "fetch p: try 1 failed (throttled), again in 2.00 s: fatal: HTTP 429",
+        ),
+        (
+            FetchFinished(
+                plugin="p",
+                url="u",
+                ref="1.0",
+                directory="d",
+                status=FetchStatus.CLONED,
+                commit="abcdef0123456789",
+                duration_s=2,
+                received_bytes=4200,
+            ),
+            "fetch p: cloned 1.0 at abcdef012345 in 2.00 s, 4.2 kB",
+        ),
+        (NodeFinished(node="n", status=Status.OK), ""),
+        (NodeFinished(node="n", status=Status.LOST, message="no route"), "node n lost: no route"),
+    ],
+)
+def test_what_is_said(event: Event, text: str) -> None:
+    assert describe(event) == text
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(text)
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
+    with Plain(Gone()) as display:
+        display.emit(STEP)
+        display.emit(STEP)

@@ -1,0 +1,84 @@
+"""The table: the golden picture, and what holds at any width."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from asyncstack.events import FetchFinished, PluginRegistered, RunFinished, RunStarted
+from asyncstack.model import FetchStatus, Mode, PhaseKey, Status
+from asyncstack.reports.matrix import matrix
+from asyncstack.reports.summary import Summary, summarise
+from asyncstack.reports.table import print_report, report_lines
+from tests.helpers.journals import step
+
+INSTALL = PhaseKey(Mode.STACK, "install")
+EXTRA = PhaseKey(Mode.STACK, "extra")
+
+
+def test_the_report_looks_like_the_golden_one(golden: Summary, data: Path) -> None:
+    lines = [line.plain for line in report_lines(golden, 100)]
+    assert "\n".join(lines) + "\n" == (data / "report-100.txt").read_text()
+
+
+@pytest.mark.parametrize("room", range(50, 160, 7))
+def test_the_matrix_fits_and_its_lines_end_together(golden: Summary, room: int) -> None:
+    lines = [line.plain for line in matrix(golden, room)]
+    assert max(len(line) for line in lines) <= room
+
+
+@pytest.mark.parametrize("room", [40, 60, 80, 100, 200])
+def test_a_failure_is_seen_at_any_width(golden: Summary, room: int) -> None:
+    assert any("✗ octavia install" in line.plain for line in report_lines(golden, room))
+
+
+def test_every_status_but_ok_has_a_mark_of_its_own() -> None:
+    summary = summarise(
+        [
+            *step("n", INSTALL, "good", 1.0),
+            *step("n", INSTALL, "bad", 1.0, status=Status.FAILED),
+            *step("n", INSTALL, "gone", 1.0, status=Status.LOST),
+            *step("n", INSTALL, "stopped", 0.0, status=Status.ABORTED),
+            *step("n", INSTALL, "none", 0.0, status=Status.SKIPPED),
+        ]
+    )
+    cells = [line.plain.split()[1] for line in matrix(summary, 100)[1:6]]
+    assert cells == ["1.00", "✗", "?", "–", "·"]
+
+
+def test_a_phase_in_which_nothing_ran_has_no_column() -> None:
+    summary = summarise(
+        [*step("n", INSTALL, "p", 1.0), *step("n", EXTRA, "p", 0.0, status=Status.SKIPPED)]
+    )
+    assert matrix(summary, 100)[0].plain.split() == ["plugin", "install", "total", "share", "CPU"]
+
+
+def test_a_run_that_only_fetched_shows_the_repositories() -> None:
+    fetch = FetchFinished(
+        plugin="p",
+        url="https://h/p",
+        ref="1.0.0",
+        directory="/d/p",
+        status=FetchStatus.CLONED,
+        commit="ab" * 20,
+        duration_s=1.0,
+        received_bytes=4200,
+    )
+    registered = PluginRegistered(node="n", plugin="p", url="u", ref="1.0.0", directory="d")
+    end = RunFinished(status=Status.OK, exit_code=0, duration_s=1.5)
+    summary = summarise([RunStarted(command="fetch", version="0"), registered, fetch, end])
+    text = "\n".join(line.plain for line in report_lines(summary, 100))
+    assert "p       cloned  1.0.0  abababababab  4.2 kB  1.00 s" in text
+
+
+def test_an_empty_journal_is_reported_without_an_error() -> None:
+    assert report_lines(summarise([]), 80)
+
+
+def test_without_colours_nothing_but_text_is_printed(golden: Summary, data: Path) -> None:
+    out = io.StringIO()
+    print_report(golden, Console(file=out, width=100, no_color=True, force_terminal=False))
+    assert out.getvalue() == (data / "report-100.txt").read_text()
