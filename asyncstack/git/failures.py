@@ -47,8 +47,8 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
     (
         _F.THROTTLED,
         [
-            r"error: (?:429|503)",
-            r"HTTP (?:429|503)",
+            r"returned error: (?:429|503)\b",
+            r"HTTP (?:429|503)\b",
             r"Too Many Requests",
             r"[Rr]ate limit",
             r"Service (?:Temporarily )?Unavailable",
@@ -56,7 +56,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"kex_exchange_identification.*(?:closed|reset)",
         ],
     ),
-    (_F.SERVER, [r"error: 5\d\d", r"HTTP 5\d\d", r"remote error: .*[Ii]nternal"]),
+    (_F.SERVER, [r"returned error: 5\d\d\b", r"HTTP 5\d\d\b", r"remote error: .*[Ii]nternal"]),
     (
         _F.DNS,
         [
@@ -82,7 +82,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"could not read (?:Username|Password)",
             r"Authentication failed",
             r"Permission denied \(",
-            r"error: 40[13]",
+            r"returned error: 40[13]\b",
             r"HTTP Basic: Access denied",
             r"Host key verification failed",
             r"Invalid username or",
@@ -91,7 +91,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
     (
         _F.NOT_FOUND,
         [
-            r"error: (?:404|410)",
+            r"returned error: (?:404|410)\b",
             r"[Rr]epository .*not (?:found|exported)",
             r"not found: did you run",
             r"does not appear to be a git",
@@ -146,6 +146,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
         _F.RESET,
         [
             r"Connection reset",
+            r"bytes of body are still expected",
             r"Connection closed",
             r"RPC failed",
             r"early EOF",
