@@ -188,8 +188,9 @@ def _cpu_column(summary: Summary) -> Column:
     cpu = dict.fromkeys(summary.plugins, 0.0)
     wall = dict.fromkeys(summary.plugins, 0.0)
     for step in summary.steps:
-        cpu[step.plugin] += cpu_s(step)
-        wall[step.plugin] += step.duration_s
+        if step.status is not Status.SKIPPED:
+            cpu[step.plugin] += cpu_s(step)
+            wall[step.plugin] += step.duration_s
     cells = [(share(cpu[plugin], wall[plugin]), "") for plugin in summary.plugins]
     total = share(sum(cpu.values()), sum(wall.values()))
     return Column(("CPU",), (*cells, (total, ""), ("", "")))

@@ -54,8 +54,8 @@ class Cell(Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """Wall time on the slowest node."""
-        return self.slowest.duration_s
+        """Wall time on the slowest node; none if there was nothing to run."""
+        return 0.0 if self.status is Status.SKIPPED else self.slowest.duration_s
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -92,8 +92,9 @@ class Summary(Struct, frozen=True, kw_only=True):
         return sum(self.phase_s.values())
 
     def slowest(self, count: int) -> list[StepFinished]:
-        """The steps that took longest, longest first."""
-        ran = [step for step in self.steps if step.duration_s > 0]
+        """The steps that took longest, longest first; at least a hundredth of the whole each."""
+        enough = self.total_s / 100
+        ran = [step for step in self.steps if step.duration_s > 0 and step.duration_s >= enough]
         return sorted(ran, key=lambda step: -step.duration_s)[:count]
 
     @property
@@ -177,7 +178,13 @@ def _plugins(
 ) -> tuple[str, ...]:
     names = [event.plugin for event in registered]
     names += [event.plugin for event in fetches]
-    return _unique(names + [event.plugin for event in steps])
+    # What is no plugin (`@packages`) is told only if there was something to do.
+    names += [
+        step.plugin
+        for step in steps
+        if not (step.plugin.startswith("@") and step.status is Status.SKIPPED)
+    ]
+    return _unique(names)
 
 
 def _nodes(
@@ -201,7 +208,8 @@ def _cells(steps: Sequence[StepFinished]) -> dict[tuple[str, PhaseKey], Cell]:
 
 
 def _cell(steps: list[StepFinished]) -> Cell:
-    slowest = max(steps, key=lambda step: step.duration_s)
+    ran = [step for step in steps if step.status is not Status.SKIPPED]
+    slowest = max(ran or steps, key=lambda step: step.duration_s)
     return Cell(tuple(steps), slowest, worst(step.status for step in steps))
 
 

@@ -56,6 +56,18 @@ def test_a_phase_in_which_nothing_ran_has_no_column() -> None:
     assert matrix(summary, 100)[0].plain.split() == ["plugin", "install", "total", "share", "CPU"]
 
 
+def test_what_was_skipped_costs_nothing_and_no_row_if_it_is_no_plugin() -> None:
+    summary = summarise(
+        [
+            *step("n", INSTALL, "p", 1.0),
+            *step("n", INSTALL, "q", 0.5, status=Status.SKIPPED),
+            *step("n", INSTALL, "@packages", 0.5, status=Status.SKIPPED),
+        ]
+    )
+    assert summary.plugins == ("p", "q")
+    assert summary.total_s == 1.0
+
+
 def test_a_run_that_only_fetched_shows_the_repositories() -> None:
     fetch = FetchFinished(
         plugin="p",
