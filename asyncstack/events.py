@@ -23,6 +23,7 @@ from asyncstack.model import FetchStatus, Frame, Mode, Status
 __all__ = [
     "FORMAT_VERSION",
     "BarrierOpened",
+    "ConnectionChanged",
     "Emit",
     "Event",
     "FetchFinished",
@@ -101,6 +102,14 @@ class NodeBooted(Event, frozen=True, kw_only=True):
     duration_s: float = 0.0
     dest: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+
+
+class ConnectionChanged(Event, frozen=True, kw_only=True):
+    """The connection to a node was lost (`message` says how) or is `up` again; its driver goes on."""
+
+    node: str
+    up: bool
+    message: str = ""
 
 
 class NodeFinished(Event, frozen=True, kw_only=True):
@@ -299,6 +308,7 @@ _Any = (
     RunStarted
     | RunFinished
     | NodeBooted
+    | ConnectionChanged
     | NodeFinished
     | PluginRegistered
     | Warned

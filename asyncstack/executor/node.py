@@ -13,7 +13,7 @@ from anyio import CancelScope
 from msgspec import Struct
 
 from asyncstack.errors import ConfigError, ConnectionLostError
-from asyncstack.events import Emit, Event, NodeBooted, StepOutput, Warned
+from asyncstack.events import ConnectionChanged, Emit, Event, NodeBooted, StepOutput, Warned
 from asyncstack.executor.boot import Boot, BootCollector
 from asyncstack.executor.tracker import NodeTracker, driver_log
 from asyncstack.model import Declaration, Status
@@ -29,6 +29,8 @@ __all__ = ["Inspection", "Logs", "NodeRun", "open_node"]
 STOP_GRACE_S = 3.0
 #: Seconds after which stopping a node is given up and said to have failed.
 STOP_TIMEOUT_S = 15.0
+#: Seconds for which a node is called again after its connection was lost.
+RECONNECT_S = 600.0
 
 
 class Logs(Protocol):
@@ -269,7 +271,19 @@ async def open_node(
     logs: Logs,
 ) -> AsyncIterator[NodeRun]:
     """Start a node's driver. When the block ends well it quits; otherwise it is stopped."""
-    async with start_driver(transport, run_id, settings, files) as session:
+    name = transport.node.name
+
+    def on_connection(up: bool, reason: str) -> None:
+        emit(ConnectionChanged(node=name, up=up, message=reason))
+
+    async with start_driver(
+        transport,
+        run_id,
+        settings,
+        files,
+        reconnect_s=RECONNECT_S,
+        on_connection=on_connection,
+    ) as session:
         node = NodeRun(transport, run_id, session, emit, logs)
         try:
             yield node

@@ -39,8 +39,13 @@ class FrameParser:
         self._received = offset
 
     @property
+    def received(self) -> int:
+        """Bytes taken in so far, an unfinished event included: where the next one must begin."""
+        return self._received
+
+    @property
     def offset(self) -> int:
-        """The byte up to which everything has been handed out: where a new follower begins."""
+        """The byte up to which everything has been handed out."""
         return self._received - len(self._rest)
 
     def feed(self, data: bytes) -> list[Frame | bytes]:

@@ -6,15 +6,21 @@ until `receive` is called, so a slow controller holds up nobody and keeps nothin
 
 from __future__ import annotations
 
+import random
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import anyio
 from anyio import EndOfStream
 
-from asyncstack.errors import ConnectionLostError, DriverProtocolError, UnfitNodeError
-from asyncstack.runtime.bootstrap import UNFIT, start_command, stop_command
+from asyncstack.errors import (
+    ConnectError,
+    ConnectionLostError,
+    DriverProtocolError,
+    UnfitNodeError,
+)
+from asyncstack.runtime.bootstrap import UNFIT, follow_command, start_command, stop_command
 from asyncstack.runtime.framing import FrameParser
 from asyncstack.runtime.messages import Message, decode
 from asyncstack.runtime.payload import DriverSettings, build_payload
@@ -29,37 +35,98 @@ def new_nonce() -> str:
 
 
 class Session:
-    """The channel to one driver. Made by `start_driver`; not for use by two tasks at once."""
+    """The channel to one driver. Made by `start_driver`; not for use by two tasks at once.
 
-    def __init__(self, node: str, process: Process, nonce: str) -> None:
-        self.node = node
-        self._process = process
+    When the connection dies the driver goes on; `receive` connects again, for up to
+    `reconnect_s` seconds, and goes on reading at the byte where it stopped.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        run_id: str,
+        nonce: str,
+        *,
+        reconnect_s: float,
+        on_connection: Callable[[bool, str], None],
+    ) -> None:
+        self.node = transport.node.name
+        self._transport = transport
+        self._run_id = run_id
         self._parser = FrameParser(nonce)
+        self._reconnect_s = reconnect_s
+        self._on_connection = on_connection
+        self._channel = AsyncExitStack()
+        self._process: Process | None = None
         self._sequence = 0
+        self._pending = b""
+
+    async def open(self, command: str, payload: bytes = b"") -> None:
+        """Run a command that follows the journal; `payload` is what it reads first."""
+        await self._channel.aclose()
+        self._process = None
+        process = await self._channel.enter_async_context(self._transport.open_process(command))
+        self._process = process
+        # If it has ended early, what it said last says why, and `receive` tells.
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await process.stdin.send(payload)
+
+    async def aclose(self) -> None:
+        """Let go of the channel; the driver lives on."""
+        await self._channel.aclose()
 
     async def send(self, verb: str, *arguments: str) -> int:
         """Queue a command for the driver; its number comes back in `Done`.
 
-        Arguments are single words. Raises ConnectionLostError if the channel is gone.
+        Arguments are single words. A command that a dying connection swallows is sent again after
+        the next one is made; the driver does none twice.
         """
         self._sequence += 1
-        line = " ".join((str(self._sequence), verb, *arguments))
-        try:
-            await self._process.stdin.send(line.encode() + b"\n")
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise ConnectionLostError(self.node, "the driver's channel is closed") from error
+        self._pending = " ".join((str(self._sequence), verb, *arguments)).encode() + b"\n"
+        await self._send_pending()
         return self._sequence
+
+    async def _send_pending(self) -> None:
+        if self._process is None or not self._pending:
+            return
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await self._process.stdin.send(self._pending)
+
+    async def _reattach(self, lost: ConnectionLostError) -> None:
+        """Connect and follow again. Raises ConnectionLostError when the time for that is up."""
+        self._on_connection(False, lost.problem)
+        give_up = anyio.current_time() + self._reconnect_s
+        for delay in _backoff():
+            try:
+                await self._transport.connect()
+                await self.open(
+                    follow_command(self._run_id, self.node, offset=self._parser.received)
+                )
+                await self._send_pending()
+            except (ConnectError, ConnectionLostError) as error:
+                if anyio.current_time() + delay > give_up:
+                    raise lost from error
+                await anyio.sleep(delay)
+            else:
+                self._on_connection(True, "")
+                return
 
     async def receive(self) -> list[Message | bytes]:
         """What the driver said and its plugins printed since the last call, in order.
 
         Empty when there will be nothing more: the driver has ended and all of it was read.
-        Raises UnfitNodeError if it never began, DriverProtocolError if it can't be understood.
+        Raises UnfitNodeError if it never began, DriverProtocolError if it can't be understood,
+        ConnectionLostError if the node can't be had back.
         """
+        if self._process is None:
+            return []
         try:
             data = await self._process.stdout.receive()
         except EndOfStream:
-            return await self._last_words()
+            return await self._last_words(self._process)
+        except ConnectionLostError as lost:
+            await self._reattach(lost)
+            return [b""]
         items: list[Message | bytes] = []
         for item in self._parser.feed(data):
             if isinstance(item, bytes):
@@ -74,18 +141,26 @@ class Session:
         # Never empty, which would mean the end: a piece may hold only the beginning of an event.
         return items or [b""]
 
-    async def _last_words(self) -> list[Message | bytes]:
+    async def _last_words(self, process: Process) -> list[Message | bytes]:
         rest = self._parser.finish()
         if rest:
             return [rest]
         if self._parser.offset == 0:
-            await self._process.stdin.aclose()
-            if await self._process.wait() == UNFIT:
-                problem = self._process.stderr_tail().decode("utf-8", "replace").strip()
+            await process.stdin.aclose()
+            if await process.wait() == UNFIT:
+                problem = process.stderr_tail().decode("utf-8", "replace").strip()
                 raise UnfitNodeError(
                     self.node, problem, hint="a node needs bash 5, git, tar, coreutils, util-linux"
                 )
         return []
+
+
+def _backoff() -> Iterator[float]:
+    # Seconds: quick at first, for most losses are short; jittered, for all nodes lose theirs at once.
+    delay = 0.25
+    while True:
+        yield delay * random.uniform(0.5, 1.5)  # noqa: S311
+        delay = min(delay * 2, 8.0)
 
 
 @asynccontextmanager
@@ -94,19 +169,25 @@ async def start_driver(
     run_id: str,
     settings: DriverSettings,
     files: dict[str, tuple[bytes, int]],
+    *,
+    reconnect_s: float = 0.0,
+    on_connection: Callable[[bool, str], None] = lambda _up, _reason: None,
 ) -> AsyncIterator[Session]:
     """Deliver and start a driver; `files` go to its TOP_DIR, as `build_payload` takes them.
 
-    Leaving the block closes the channel. The driver lives on until it is told to quit or stopped.
+    `on_connection` is told when the connection is lost (False, why) and had again (True, ""). Leaving
+    the block closes the channel. The driver lives on until it is told to quit or stopped.
     """
-    node = transport.node.name
     payload = build_payload(settings, files)
-    command = start_command(run_id, node, payload_size=len(payload))
-    async with transport.open_process(command) as process:
-        # If it has ended early, what it said last says why, and `receive` tells.
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await process.stdin.send(payload)
-        yield Session(node, process, settings.nonce)
+    session = Session(
+        transport, run_id, settings.nonce, reconnect_s=reconnect_s, on_connection=on_connection
+    )
+    command = start_command(run_id, transport.node.name, payload_size=len(payload))
+    try:
+        await session.open(command, payload)
+        yield session
+    finally:
+        await session.aclose()
 
 
 async def stop_driver(transport: Transport, run_id: str, *, grace_s: float = 5.0) -> list[str]:

@@ -71,6 +71,12 @@ class Transport(Protocol):
     def node(self) -> Node:
         """The node that it leads to."""
 
+    async def connect(self) -> None:
+        """Connect again if the connection is gone; nothing to do where there is none to lose.
+
+        Raises ConnectError, AuthenticationError or HostKeyError.
+        """
+
     def open_process(self, command: str) -> AbstractAsyncContextManager[Process]:
         """Start a POSIX shell command line.
 

@@ -85,6 +85,9 @@ class LocalTransport:
     def node(self) -> Node:
         return self._node
 
+    async def connect(self) -> None:
+        """There is nothing to connect to."""
+
     def open_process(self, command: str) -> AbstractAsyncContextManager[Process]:
         return self._open_process(command)
 
