@@ -1,7 +1,73 @@
-"""`asyncstack demo`."""
+"""`asyncstack demo`: a complete try-out, and the commands to go on with."""
+# ruff: noqa: PLC0415 – heavy imports happen where they are needed, so that --help is quick
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-def demo() -> None:
-    """A complete try-out that needs nothing but this machine."""
+import typer
+
+from asyncstack.cli import options as o
+from asyncstack.cli.stack import run_command
+from asyncstack.settings import RunSettings
+
+if TYPE_CHECKING:
+    from asyncstack.cli.demo_folder import DemoFolder
+
+__all__ = ["demo"]
+
+Directory = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DIR",
+        help="A new or empty folder for all of it. Default: a new one in the temporary folder.",
+        show_default=False,
+    ),
+]
+
+#: What a user can go on with: the arguments, and what they are for.
+NEXT = (
+    ("plan", "what would run, in which order"),
+    ("stack", "again; the checkouts are there now"),
+    ("report", "the timing table of the newest run"),
+    ("logs --plugin demo-service", "what one plugin printed"),
+    ("unstack", "run plugin.sh unstack of each"),
+    ("clean", "and plugin.sh clean"),
+)
+
+
+def demo(
+    directory: Directory = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Try it all out with three small plugins, on this machine alone.
+
+    Makes a folder with three plugins as git repositories and a local.conf, fetches the plugins
+    concurrently, runs all phases of mode stack and prints the timing table, then the commands to
+    go on with. Needs no network and no root, and leaves nothing outside of that folder.
+    """
+    from asyncstack.cli.demo_folder import make_demo_folder
+
+    folder = make_demo_folder(directory)
+    os.environ.update(folder.environment)  # the node's side of a local run reads it there
+    try:
+        run_command(
+            RunSettings(local_conf=folder.local_conf), json=json, quiet=quiet, verbose=verbose
+        )
+    finally:
+        _say_what_next(folder, json=json, quiet=quiet)
+
+
+def _say_what_next(folder: DemoFolder, *, json: bool, quiet: bool) -> None:
+    if quiet and not json:
+        typer.echo(folder.path)  # the one result that a script needs
+        return
+    width = max(len(arguments) for arguments, _ in NEXT)
+    lines = [f"{folder.command} {arguments:{width}}  # {purpose}" for arguments, purpose in NEXT]
+    text = f"\nAll of it is in {folder.path}. Go on with:\n\n" + "\n".join(lines)
+    text += f"\n\nand, in the end: rm -r {folder.path}"
+    typer.echo(text, err=json)
