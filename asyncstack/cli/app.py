@@ -8,17 +8,23 @@ import typer
 
 from asyncstack import __version__
 from asyncstack.cli import demo, report, stack
+from asyncstack.cli.help import Command, Group
 
 __all__ = ["app"]
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Fetch DevStack plugins all at once, run their phases in order, time every step.\n\n"
-        "Try it first: asyncstack demo. Then, beside your local.conf: asyncstack stack."
+        "Try it first, then use it beside your local.conf:\n\n"
+        "  asyncstack demo\n\n"
+        "  asyncstack stack\n\n"
+        "Exit codes: 0 all ok; 1 a step or a fetch failed; 2 what you wrote is wrong; 5 a node is "
+        "unreachable or was lost; 70 a bug of ours; 130 interrupted."
     ),
 )
 
@@ -33,7 +39,9 @@ def _print_version(wanted: bool) -> None:
 def _root(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Options before the subcommand."""
@@ -50,4 +58,4 @@ for command in (
     report.logs,
     demo.demo,
 ):
-    app.command()(command)
+    app.command(cls=Command)(command)

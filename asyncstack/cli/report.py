@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from asyncstack.cli import completion
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -46,6 +48,7 @@ Run = Annotated[
         metavar="RUN",
         help="A run's id, the beginning of one, or its directory. Default: the newest run.",
         show_default=False,
+        autocompletion=completion.runs,
     ),
 ]
 
@@ -66,7 +69,7 @@ def report(
 
       asyncstack report 20261121-21 --format csv > timing.csv
 
-      asyncstack report --format json | jq '.steps[] | select(.duration_s > 60) | .plugin'
+      asyncstack report --format json | jq '.steps[] | select(.duration_s > 60)'
     """
     from asyncstack.journal import RunDirectory, read_events
     from asyncstack.reports.summary import summarise
@@ -86,7 +89,8 @@ def report(
 
 def runs(
     count: Annotated[
-        int, typer.Option("--count", "-c", min=1, help="Show so many of the newest.")
+        int,
+        typer.Option("--count", "-c", min=1, metavar="N", help="Show so many of the newest."),
     ] = 20,
 ) -> None:
     """List past runs, newest first.
@@ -112,13 +116,31 @@ def runs(
 def logs(
     run: Run = None,
     node: Annotated[
-        str, typer.Option("--node", help="Only nodes of this name; a shell pattern.")
+        str,
+        typer.Option(
+            "--node",
+            metavar="PATTERN",
+            help="Only nodes of this name; a shell pattern.",
+            autocompletion=completion.nodes,
+        ),
     ] = "",
     plugin: Annotated[
-        str, typer.Option("--plugin", help="Only plugins of this name; a shell pattern.")
+        str,
+        typer.Option(
+            "--plugin",
+            metavar="PATTERN",
+            help="Only plugins of this name; a shell pattern.",
+            autocompletion=completion.plugins,
+        ),
     ] = "",
     phase: Annotated[
-        str, typer.Option("--phase", help="Only phases of this name; a shell pattern.")
+        str,
+        typer.Option(
+            "--phase",
+            metavar="PATTERN",
+            help="Only phases of this name; a shell pattern.",
+            autocompletion=completion.phases,
+        ),
     ] = "",
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the run ends.")

@@ -155,7 +155,7 @@ def plan(
     from_phase: o.FromPhase = "",
     until_phase: o.UntilPhase = "",
     dest: o.Dest = "",
-    json: o.Json = False,
+    json: o.PlanJson = False,
 ) -> None:
     """Show what would be fetched and run, in which order, and what looks wrong. Change nothing.
 
