@@ -184,5 +184,23 @@ class BootCollector:
             plugins=tuple(odd or plugins),
             variables=draft.variables,
             facts=draft.facts,
-            warnings=tuple(draft.warnings),
+            warnings=(*draft.warnings, *self._overridden()),
         )
+
+    def _overridden(self) -> list[Suspicion]:
+        # stackrc names DevStack's own libraries after it has read localrc, and a plugin of the
+        # same name then comes from where stackrc says. DevStack's rule, and a trap.
+        listed = {p.name: p for p in self._draft.listed}
+        return [
+            Suspicion(
+                "registration-overridden",
+                f"{r.name} comes from {now.url} {now.ref}, not from {r.url} {r.ref}: stackrc sets "
+                f"GITREPO and GITBRANCH of this name, as DevStack's does; set the variables that "
+                f"it takes them from",
+                r.name,
+                self._named(r.path),
+                r.line,
+            )
+            for r in self._draft.registered
+            if (now := listed.get(r.name)) and (now.url, now.ref) != (r.url, r.ref)
+        ]
