@@ -1,0 +1,122 @@
+"""Real sshd processes on loopback, one a node, each with a home of its own.
+
+MaxStartups and MaxSessions stay at their defaults: what we do has to fit them.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Sshd", "free_port", "start_sshd"]
+
+_PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+@dataclass
+class Sshd:
+    """One running daemon; `home` is what its logins see as HOME."""
+
+    port: int
+    home: Path
+    root: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def key(self) -> Path:
+        return self.root / "user_key"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.root / "known_hosts"
+
+    @property
+    def user(self) -> str:
+        return pwd.getpwuid(os.getuid()).pw_name
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+    def host_key_line(self) -> str:
+        public = (self.root / "host_key.pub").read_text().split()
+        return f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n"
+
+
+def available() -> bool:
+    """True if this machine has an sshd."""
+    return _PROGRAM is not None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _make_key(path: Path) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)], check=True
+    )
+
+
+def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:
+    """Start a daemon whose files lie below `root`; `extra` are lines of its configuration."""
+    assert _PROGRAM is not None
+    root.mkdir(parents=True, exist_ok=True)
+    root.chmod(0o755)
+    home = root / "home"
+    home.mkdir(exist_ok=True)
+    for name in ("host_key", "user_key"):
+        if not (root / name).exists():
+            _make_key(root / name)
+    options = f'environment="HOME={home}",environment="XDG_STATE_HOME={home}/state" '
+    (root / "authorized_keys").write_text(options + (root / "user_key.pub").read_text())
+    port = free_port()
+    config = [
+        f"Port {port}",
+        "ListenAddress 127.0.0.1",
+        f"HostKey {root}/host_key",
+        f"AuthorizedKeysFile {root}/authorized_keys",
+        "PermitUserEnvironment yes",
+        "PermitRootLogin yes",
+        "StrictModes no",
+        "UsePAM no",
+        "PidFile none",
+        "LogLevel VERBOSE",
+        *extra,
+    ]
+    (root / "sshd_config").write_text("\n".join(config) + "\n")
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation directory
+    with (root / "sshd.log").open("ab") as log:
+        process = subprocess.Popen(
+            [_PROGRAM, "-D", "-e", "-f", str(root / "sshd_config")],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    sshd = Sshd(port, home, root, process)
+    _wait_until_it_listens(sshd)
+    if trusted:
+        sshd.known_hosts.write_text(sshd.host_key_line())
+    return sshd
+
+
+def _wait_until_it_listens(sshd: Sshd) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if sshd.process.poll() is not None:
+            raise RuntimeError((sshd.root / "sshd.log").read_text())
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", sshd.port)) == 0:
+                return
+        time.sleep(0.01)
+    raise TimeoutError("sshd does not listen")
