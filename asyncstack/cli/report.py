@@ -108,7 +108,7 @@ def runs(
     if not found:
         typer.echo(f"no run yet in {runs_home()}; start one: asyncstack stack local.conf", err=True)
         return
-    print_lines(run_lines(found[:count]))
+    print_lines(run_lines(found[:count], terminal_width()))
     if len(found) > count:
         typer.echo(f"… and {len(found) - count} older ones (--count)", err=True)
 

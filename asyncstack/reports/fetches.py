@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from asyncstack.events import FetchFinished
+from asyncstack.model import FetchStatus
 from asyncstack.reports.grid import Column, Span, lines
 from asyncstack.reports.summary import Summary
 from asyncstack.reports.units import bar, count, duration, size, unit_aligned
@@ -13,20 +14,31 @@ __all__ = ["fetch_heading", "fetch_table"]
 
 BAR_WIDTH = 12
 
+#: A smaller gain is noise.
+WORTH_SAYING = 1.1
+
+_NEW = (FetchStatus.CLONED, FetchStatus.UPDATED)
+
 
 def fetch_heading(summary: Summary) -> list[Text]:
     """How many repositories in how much time, and what doing it concurrently gained."""
-    timed = [fetch for fetch in summary.fetches if fetch.end > fetch.start]
-    if not timed:
-        return []
+    new = [fetch for fetch in summary.fetches if fetch.status in _NEW]
+    present = [fetch for fetch in summary.fetches if fetch.status is FetchStatus.PRESENT]
+    made = [_gain(new)] if new else []
+    if present:
+        made.append(f"{count(len(present), 'repository')} present already")
+    return [Text("; ".join(made))] if made else []
+
+
+def _gain(timed: list[FetchFinished]) -> str:
     wall = max(fetch.end for fetch in timed) - min(fetch.start for fetch in timed)
     serial = sum(fetch.duration_s for fetch in timed)
     received = sum(fetch.received_bytes for fetch in timed)
     text = f"fetched {count(len(timed), 'repository')} in {duration(wall)}"
     text += f", {size(received)}" if received else ""
-    if len(timed) > 1 and wall > 0:
-        text += f"; one after another {duration(serial)}, {serial / wall:.1f} × as long"
-    return [Text(text)]
+    if wall > 0 and serial / wall >= WORTH_SAYING:
+        text += f", one after another {duration(serial)}: {serial / wall:.1f} × as long"
+    return text
 
 
 def fetch_table(summary: Summary) -> list[Text]:

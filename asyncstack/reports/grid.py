@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-__all__ = ["Column", "Span", "lines", "shortened", "width"]
+__all__ = ["GAP", "Column", "Span", "lines", "shortened", "width"]
 
 #: Between two columns.
 GAP = 2

@@ -16,7 +16,15 @@ from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from asyncstack.events import Event, FetchFinished, FetchRetried, NodeFinished, StepFinished, Warned
+from asyncstack.events import (
+    ConnectionChanged,
+    Event,
+    FetchFinished,
+    FetchRetried,
+    NodeFinished,
+    StepFinished,
+    Warned,
+)
 from asyncstack.model import Status
 from asyncstack.reports.live_state import LiveState
 from asyncstack.reports.live_view import view
@@ -82,7 +90,7 @@ class Live:
 
 def _is_lasting(event: Event) -> bool:
     match event:
-        case Warned() | FetchRetried():
+        case Warned() | FetchRetried() | ConnectionChanged():
             return True
         case FetchFinished():
             return not event.status.good
@@ -95,6 +103,8 @@ def _is_lasting(event: Event) -> bool:
 
 
 def _lasting_line(event: Event, *, several: bool) -> Text:
-    mark = ("! ", "bold yellow") if isinstance(event, Warned | FetchRetried) else ("✗ ", "bold red")
-    node = getattr(event, "node", "") if several and not isinstance(event, NodeFinished) else ""
+    mild = isinstance(event, Warned | FetchRetried | ConnectionChanged)
+    mark = ("! ", "bold yellow") if mild else ("✗ ", "bold red")
+    named = isinstance(event, NodeFinished | ConnectionChanged)
+    node = "" if named or not several else getattr(event, "node", "")
     return Text.assemble(mark, f"{node}: " if node else "", describe(event))

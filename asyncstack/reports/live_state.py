@@ -123,6 +123,8 @@ class LiveState:
         self.running[event.node] = Running(event.plugin, phase, now)
 
     def _step_finished(self, event: StepFinished) -> None:
+        if event.status is Status.SKIPPED and event.plugin.startswith("@"):
+            return  # no plugin, and nothing to do: not worth a row
         cell = self._cell(event)
         cell.running = max(0, cell.running - 1)
         cell.done += 1

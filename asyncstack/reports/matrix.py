@@ -9,7 +9,7 @@ from rich.text import Text
 
 from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.grid import Column, Span, lines, shortened, width
-from asyncstack.reports.summary import Cell, Summary, cpu_s
+from asyncstack.reports.summary import Cell, Summary, cpu_s, did_run, key_of
 from asyncstack.reports.units import bar, share, unit_aligned
 
 __all__ = ["ABSENT", "MARKS", "heading_of", "matrix"]
@@ -69,10 +69,8 @@ def _merges(first: int, last: int) -> list[int]:
 
 
 def _filled(summary: Summary) -> list[PhaseKey]:
-    """The phases in which anything ran, or should have."""
-    useful = {
-        phase for (_, phase), cell in summary.cells.items() if cell.status is not Status.SKIPPED
-    }
+    """The phases in which anything ran."""
+    useful = {key_of(step) for step in summary.steps if did_run(step)}
     return [phase for phase in summary.phases if phase in useful]
 
 
@@ -188,7 +186,7 @@ def _cpu_column(summary: Summary) -> Column:
     cpu = dict.fromkeys(summary.plugins, 0.0)
     wall = dict.fromkeys(summary.plugins, 0.0)
     for step in summary.steps:
-        if step.status is not Status.SKIPPED:
+        if step.plugin in cpu and did_run(step):
             cpu[step.plugin] += cpu_s(step)
             wall[step.plugin] += step.duration_s
     cells = [(share(cpu[plugin], wall[plugin]), "") for plugin in summary.plugins]

@@ -9,13 +9,15 @@ from rich.text import Text
 from asyncstack.journal import PastRun, RunRecord
 from asyncstack.model import Status
 from asyncstack.reports.folding import fold
-from asyncstack.reports.grid import Column, Span, lines
+from asyncstack.reports.grid import GAP, Column, Span, lines, shortened, width
 from asyncstack.reports.units import duration
 
 __all__ = ["run_lines", "status_of"]
 
+SHORTEST_PATH = 12
 
-def run_lines(runs: Sequence[PastRun]) -> list[Text]:
+
+def run_lines(runs: Sequence[PastRun], room: int) -> list[Text]:
     """A table of the runs, in the order given; one that can't be read says why."""
     if not runs:
         return []
@@ -27,11 +29,10 @@ def run_lines(runs: Sequence[PastRun]) -> list[Text]:
         Column(("time",), tuple((_elapsed(run.record), "") for run in runs)),
         Column(("plugins",), tuple((_plugins(run.record), "") for run in runs)),
         Column(("nodes",), tuple((_nodes(run.record), "") for run in runs), right=False),
-        Column(
-            ("local.conf",), tuple((_of(run, "local_conf"), "dim") for run in runs), right=False
-        ),
     ]
-    return lines(columns)
+    left = max(SHORTEST_PATH, room - width(columns) - GAP)
+    paths = tuple((shortened(_of(run, "local_conf"), left), "dim") for run in runs)
+    return lines([*columns, Column(("local.conf",), paths, right=False)])
 
 
 def status_of(run: PastRun) -> Status | None:

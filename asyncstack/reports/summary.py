@@ -27,7 +27,7 @@ from asyncstack.events import (
 )
 from asyncstack.model import PhaseKey, Status
 
-__all__ = ["Cell", "Summary", "cpu_s", "key_of", "summarise", "worst"]
+__all__ = ["Cell", "Summary", "cpu_s", "did_run", "key_of", "summarise", "worst"]
 
 _E = TypeVar("_E", bound=Event)
 
@@ -55,7 +55,7 @@ class Cell(Struct, frozen=True):
     @property
     def seconds(self) -> float:
         """Wall time on the slowest node; none if there was nothing to run."""
-        return 0.0 if self.status is Status.SKIPPED else self.slowest.duration_s
+        return self.slowest.duration_s if did_run(self.slowest) else 0.0
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -106,6 +106,13 @@ class Summary(Struct, frozen=True, kw_only=True):
     def failed_fetches(self) -> list[FetchFinished]:
         """The repositories that could not be fetched."""
         return [fetch for fetch in self.fetches if not fetch.status.good]
+
+
+def did_run(step: StepFinished) -> bool:
+    """False for what had nothing to do, or was never reached."""
+    if step.status in (Status.ABORTED, Status.CANCELLED):
+        return step.duration_s > 0
+    return step.status is not Status.SKIPPED
 
 
 def cpu_s(step: StepFinished) -> float:
@@ -179,11 +186,7 @@ def _plugins(
     names = [event.plugin for event in registered]
     names += [event.plugin for event in fetches]
     # What is no plugin (`@packages`) is told only if there was something to do.
-    names += [
-        step.plugin
-        for step in steps
-        if not (step.plugin.startswith("@") and step.status is Status.SKIPPED)
-    ]
+    names += [step.plugin for step in steps if did_run(step) or not step.plugin.startswith("@")]
     return _unique(names)
 
 
@@ -208,7 +211,7 @@ def _cells(steps: Sequence[StepFinished]) -> dict[tuple[str, PhaseKey], Cell]:
 
 
 def _cell(steps: list[StepFinished]) -> Cell:
-    ran = [step for step in steps if step.status is not Status.SKIPPED]
+    ran = [step for step in steps if did_run(step)]
     slowest = max(ran or steps, key=lambda step: step.duration_s)
     return Cell(tuple(steps), slowest, worst(step.status for step in steps))
 

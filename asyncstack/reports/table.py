@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from asyncstack.events import StepFinished
-from asyncstack.model import Status
+from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.failure import outcome_lines
 from asyncstack.reports.fetches import fetch_heading, fetch_table
 from asyncstack.reports.folding import fold
 from asyncstack.reports.grid import Column, Span, lines
 from asyncstack.reports.matrix import matrix
-from asyncstack.reports.summary import Summary, cpu_s, key_of
+from asyncstack.reports.summary import Summary, cpu_s, did_run, key_of
 from asyncstack.reports.units import bar, count, duration, share, unit_aligned
 
 __all__ = ["print_report", "report_lines"]
@@ -33,22 +33,25 @@ def print_report(summary: Summary, console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
-def report_lines(summary: Summary, room: int) -> list[Text]:
-    """The lines of the report; sections are parted by an empty one, empty ones left out."""
+def report_lines(summary: Summary, room: int, *, outcome: bool = True) -> list[Text]:
+    """The lines of the report; sections are parted by an empty one, empty ones left out.
+
+    `outcome` False leaves failures and warnings out, for who tells them in full elsewhere.
+    """
     sections = [
         _heading(summary),
         _matrix(summary, room) if summary.phases else fetch_table(summary),
         _slowest(summary),
         _spans(summary),
         _barriers(summary),
-        outcome_lines(summary),
+        outcome_lines(summary) if outcome else [],
     ]
     filled = [section for section in sections if section]
     return [line for section in filled for line in (*section, Text())][:-1]
 
 
 def _heading(summary: Summary) -> list[Text]:
-    ran = [step for step in summary.steps if step.status is not Status.SKIPPED]
+    ran = [step for step in summary.steps if did_run(step)]
     plugins = [name for name in summary.plugins if not name.startswith("@")]
     facts = [
         f"{count(len(plugins), 'plugin')} on {fold(summary.nodes) or 'no node'}",
@@ -67,7 +70,18 @@ def _matrix(summary: Summary, room: int) -> list[Text]:
     table = matrix(summary, room)
     if len(summary.nodes) > 1:
         table.append(Text("each figure is that of the slowest node", "dim"))
+    missed = [phase.name for phase in summary.phases if _was_missed(summary, phase)]
+    if missed:
+        table.append(Text(f"not reached: {', '.join(missed)}", "yellow"))
     return table
+
+
+def _was_missed(summary: Summary, phase: PhaseKey) -> bool:
+    """True if a phase had work to do and nobody came to it."""
+    cells = [cell for (_, key), cell in summary.cells.items() if key == phase]
+    steps = [step for cell in cells for step in cell.steps]
+    aborted = any(step.status in (Status.ABORTED, Status.CANCELLED) for step in steps)
+    return aborted and not any(did_run(step) for step in steps)
 
 
 def _slowest(summary: Summary) -> list[Text]:

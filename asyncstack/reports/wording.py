@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncstack.events import (
     BarrierOpened,
+    ConnectionChanged,
     Event,
     FetchFinished,
     FetchRetried,
@@ -59,6 +60,8 @@ def _words(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a 
             return f"{PhaseKey(event.mode, event.phase).name} {event.plugin}: started"
         case StepFinished():
             return _step(event)
+        case ConnectionChanged():
+            return _connection(event)
         case NodeFinished():
             return _node(event)
         case RunFinished():
@@ -103,3 +106,8 @@ def _node(event: NodeFinished) -> str:
     if event.status is Status.OK:
         return ""
     return f"node {event.node} {event.status}" + (f": {event.message}" if event.message else "")
+
+
+def _connection(event: ConnectionChanged) -> str:
+    change = "is back" if event.up else "was lost; its driver goes on"
+    return f"connection to {event.node} {change}" + (f": {event.message}" if event.message else "")

@@ -29,6 +29,7 @@ _SIMPLE: dict[object, st.SearchStrategy[object]] = {
     int: st.integers(0, 2**53),
     int | None: st.none() | st.integers(0, 255),
     float: st.floats(0, 1e12),
+    bool: st.booleans(),
     tuple[str, ...]: st.lists(st.text(max_size=10), max_size=3).map(tuple),
     tuple[Frame, ...]: st.lists(
         st.builds(Frame, st.text(max_size=8), st.text(max_size=8), st.integers(0, 9999)),

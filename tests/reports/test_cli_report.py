@@ -99,6 +99,14 @@ def test_runs_lists_the_newest_first_and_how_they_ended(
     assert "compute[1-2]" in good
 
 
+def test_a_long_path_is_cut_in_the_middle(capsys: pytest.CaptureFixture[str]) -> None:
+    new_run("20260101-000000-aaaa", local_conf="/home/" + "x" * 200 + "/local.conf")
+    runs()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines) <= 100
+    assert lines[1].endswith("local.conf")
+
+
 def test_runs_says_how_to_start_one_where_there_is_none(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from asyncstack.events import (
+    ConnectionChanged,
     Event,
     FetchFinished,
     FetchRetried,
@@ -107,6 +108,11 @@ def test_beginnings_and_skipped_steps_are_for_the_verbose() -> None:
             ),
             "fetch p: cloned 1.0 at abcdef012345 in 2.00 s, 4.2 kB",
         ),
+        (
+            ConnectionChanged(node="n", up=False, message="reset by peer"),
+            "connection to n was lost; its driver goes on: reset by peer",
+        ),
+        (ConnectionChanged(node="n", up=True), "connection to n is back"),
         (NodeFinished(node="n", status=Status.OK), ""),
         (NodeFinished(node="n", status=Status.LOST, message="no route"), "node n lost: no route"),
     ],

@@ -68,6 +68,33 @@ def test_what_was_skipped_costs_nothing_and_no_row_if_it_is_no_plugin() -> None:
     assert summary.total_s == 1.0
 
 
+def test_phases_that_were_not_reached_are_named_instead_of_shown() -> None:
+    summary = summarise(
+        [
+            RunStarted(command="stack", version="0"),
+            *step("n", INSTALL, "p", 1.0, status=Status.FAILED),
+            *step("n", EXTRA, "p", 0.0, status=Status.ABORTED),
+        ]
+    )
+    text = [line.plain for line in report_lines(summary, 100)]
+    assert "not reached: extra" in text
+    assert "extra" not in text[2]
+
+
+def test_failures_can_be_left_to_who_tells_them_in_full(golden: Summary) -> None:
+    told = {line.plain for line in report_lines(golden, 100)}
+    left_out = told - {line.plain for line in report_lines(golden, 100, outcome=False)}
+    assert any(line.startswith("✗ octavia") for line in left_out)
+
+
+def test_what_was_there_already_is_not_called_fetched() -> None:
+    present = FetchFinished(
+        plugin="p", url="u", ref="r", directory="d", status=FetchStatus.PRESENT, start=1, end=2
+    )
+    summary = summarise([RunStarted(command="stack", version="0"), present])
+    assert report_lines(summary, 100)[1].plain == "1 repository present already"
+
+
 def test_a_run_that_only_fetched_shows_the_repositories() -> None:
     fetch = FetchFinished(
         plugin="p",
