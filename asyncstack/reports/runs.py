@@ -9,7 +9,7 @@ from rich.text import Text
 from asyncstack.journal import PastRun, RunRecord
 from asyncstack.model import Status
 from asyncstack.reports.folding import fold
-from asyncstack.reports.grid import GAP, Column, Span, lines, shortened, width
+from asyncstack.reports.grid import GAP, Column, Span, lines, width
 from asyncstack.reports.units import duration
 
 __all__ = ["run_lines", "status_of"]
@@ -31,7 +31,7 @@ def run_lines(runs: Sequence[PastRun], room: int) -> list[Text]:
         Column(("nodes",), tuple((_nodes(run.record), "") for run in runs), right=False),
     ]
     left = max(SHORTEST_PATH, room - width(columns) - GAP)
-    paths = tuple((shortened(_of(run, "local_conf"), left), "dim") for run in runs)
+    paths = tuple((_end_of(_of(run, "local_conf"), left), "dim") for run in runs)
     return lines([*columns, Column(("local.conf",), paths, right=False)])
 
 
@@ -55,6 +55,10 @@ def _status_cell(run: PastRun) -> Span:
 
 def _of(run: PastRun, name: str) -> str:
     return getattr(run.record, name, "")
+
+
+def _end_of(path: str, room: int) -> str:
+    return path if len(path) <= room else f"…{path[1 - room :]}"
 
 
 def _started(run: PastRun) -> str:
