@@ -57,7 +57,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` with every secret replaced by `***`."""
-        if not self._secrets:
+        if not self._secrets or not text:
             return text
         return self.data(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
@@ -142,10 +142,11 @@ def _occurrences(data: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
 
 def _safe_length(data: bytes, secrets: tuple[bytes, ...]) -> int:
     """How much of `data` can't be the beginning of a secret that the next chunk ends."""
-    held = 0
+    safe = len(data)
     for secret in secrets:
-        for length in range(min(len(secret) - 1, len(data)), held, -1):
-            if data.endswith(secret[:length]):
-                held = length
-                break
-    return len(data) - held
+        start = data.find(secret[0], max(0, len(data) - len(secret) + 1))
+        while 0 <= start < safe:
+            if secret.startswith(data[start:]):
+                safe = start
+            start = data.find(secret[0], start + 1)
+    return safe
