@@ -9,9 +9,11 @@ from typing import Self, TextIO
 
 from asyncstack.events import (
     BarrierOpened,
+    ConnectionChanged,
     Event,
     FetchStarted,
     NodeBooted,
+    NodeFinished,
     PhaseFinished,
     PhaseStarted,
     RunStarted,
@@ -49,9 +51,13 @@ class Plain:
             return
         text = describe(event)
         if text:
-            node = getattr(event, "node", "") if self._several_nodes else ""
-            prefix = f"{node}: " if node else ""
-            self._write(f"{self._clock() - self._began:8.2f}  {prefix}{text}\n")
+            self._write(f"{self._clock() - self._began:8.2f}  {self._prefix(event)}{text}\n")
+
+    def _prefix(self, event: Event) -> str:
+        if not self._several_nodes or isinstance(event, NodeFinished | ConnectionChanged):
+            return ""
+        node = getattr(event, "node", "")
+        return f"{node}: " if node else ""
 
     def _write(self, line: str) -> None:
         if self._stream is None:

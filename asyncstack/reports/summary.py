@@ -137,7 +137,8 @@ def summarise(events: Iterable[Event]) -> Summary:
         by_kind.setdefault(type(event), []).append(event)
     steps = _of(by_kind, StepFinished)
     started = next(iter(_of(by_kind, RunStarted)), RunStarted(command="", version=""))
-    finished = next(iter(_of(by_kind, RunFinished)), None)
+    # A run that was taken up again has an end for each time; the last one counts.
+    finished = next(reversed(_of(by_kind, RunFinished)), None)
     fetches = _of(by_kind, FetchFinished)
     plugins = _plugins(_of(by_kind, PluginRegistered), fetches, steps)
     phases = tuple(dict.fromkeys(key_of(step) for step in steps))
@@ -162,11 +163,7 @@ def summarise(events: Iterable[Event]) -> Summary:
         spans=tuple(_of(by_kind, SpanFinished)),
         barriers=tuple(_of(by_kind, BarrierOpened)),
         warnings=tuple(_of(by_kind, Warned)),
-        lost_nodes=tuple(
-            node
-            for node in _of(by_kind, NodeFinished)
-            if node.status in (Status.LOST, Status.UNREACHABLE)
-        ),
+        lost_nodes=_lost(_of(by_kind, NodeFinished)),
     )
 
 
@@ -195,6 +192,12 @@ def _nodes(
 ) -> tuple[str, ...]:
     names = [*started.nodes, *(event.node for event in booted)]
     return _unique(names + [event.node for event in steps])
+
+
+def _lost(finished: Sequence[NodeFinished]) -> tuple[NodeFinished, ...]:
+    last = {event.node: event for event in finished}
+    bad = (Status.LOST, Status.UNREACHABLE)
+    return tuple(event for event in last.values() if event.status in bad)
 
 
 def _elapsed(steps: Sequence[StepFinished]) -> float:

@@ -52,6 +52,11 @@ def test_with_several_nodes_a_line_names_its_node() -> None:
     assert lines(started, STEP)[1] == "    2.00  n1: install p: ok in 1.50 s"
 
 
+def test_a_node_is_not_named_twice() -> None:
+    started = RunStarted(run_id="r", command="stack", version="0", nodes=("n1", "n2"))
+    assert lines(started, NodeFinished(node="n1", status=Status.LOST))[1][10:] == "node n1 lost"
+
+
 def test_beginnings_and_skipped_steps_are_for_the_verbose() -> None:
     begun = StepStarted(node="n", mode=Mode.STACK, plugin="p", phase="extra")
     skipped = StepFinished(

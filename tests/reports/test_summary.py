@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 
-from asyncstack.events import Event, NodeFinished, RunStarted, StepFinished
+from asyncstack.events import Event, NodeFinished, RunFinished, RunStarted, StepFinished
 from asyncstack.model import Mode, PhaseKey, Status
 from asyncstack.reports.summary import Summary, summarise, worst
 from tests.helpers.journals import runs, step
@@ -85,6 +85,18 @@ def test_failed_and_lost_are_failures_and_aborted_is_not() -> None:
     )
     assert [failed.node for failed in summary.failures] == ["a", "b"]
     assert [lost.node for lost in summary.lost_nodes] == ["d"]
+
+
+def test_the_last_end_of_a_run_and_of_a_node_counts() -> None:
+    summary = of(
+        [
+            NodeFinished(node="a", status=Status.LOST),
+            RunFinished(status=Status.LOST, exit_code=5, duration_s=1),
+            NodeFinished(node="a", status=Status.OK),
+            RunFinished(status=Status.OK, exit_code=0, duration_s=2),
+        ]
+    )
+    assert (summary.status, summary.exit_code, summary.lost_nodes) == (Status.OK, 0, ())
 
 
 @pytest.mark.parametrize(
