@@ -17,6 +17,7 @@ from asyncstack.git.urls import Address
 
 __all__ = [
     "Git",
+    "check_objects",
     "clone_filtered",
     "clone_mirror",
     "fetch_mirror",
@@ -143,3 +144,8 @@ async def resolve_commit(git: Git, git_dir: Path, name: str) -> str:
 async def is_ancestor(git: Git, git_dir: Path, older: str, newer: str) -> bool:
     """Say whether one commit is reachable from the other."""
     return (await git.at(git_dir).run("merge-base", "--is-ancestor", older, newer)).ok
+
+
+async def check_objects(git: Git, git_dir: Path) -> Ended:
+    """Read every object and see that whatever the refs need is there."""
+    return await git.at(git_dir).run("fsck", "--full", "--no-dangling", "--no-progress")

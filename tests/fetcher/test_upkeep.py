@@ -1,0 +1,207 @@
+"""The cache: shared, independent of its checkouts, looked after by `asyncstack cache`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from asyncstack.cli.cache import app
+from asyncstack.fetcher.cache import default_cache_directory
+from asyncstack.fetcher.files import share_file
+from asyncstack.fetcher.workspace import PREFIX, sweep, workspace
+from asyncstack.model import FetchStatus
+from tests.helpers.fetching import Bench
+from tests.helpers.gitserver import SmartHttp, commit_files, git, make_repository, rev
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def run() -> CliRunner:
+    return CliRunner()
+
+
+async def invoke(run: CliRunner, *arguments: str) -> Result:
+    """Run a command that starts an event loop of its own."""
+    return await anyio.to_thread.run_sync(lambda: run.invoke(app, arguments))
+
+
+def mirror_of(bench: Bench, name: str = "plugin") -> Path:
+    (mirror,) = (path for path in bench.cache.iterdir() if path.name.startswith(f"{name}-"))
+    return mirror
+
+
+async def fetch_two(bench: Bench, served: Path, server: SmartHttp) -> None:
+    make_repository(served / "other.git")
+    await bench.fetch(
+        bench.request(server.url("plugin.git")),
+        bench.request(server.url("other.git"), name="other"),
+    )
+
+
+async def test_second_lab_costs_one_question(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """Another DEST, nothing new: an ls-remote, no fetch."""
+    await bench.one(server.url("plugin.git"))
+    server.requests.clear()
+    lab = Bench(bench.dest.with_name("dest2"), bench.cache)
+    result = await lab.one(server.url("plugin.git"))
+    assert (result.status, result.commit) == (
+        FetchStatus.CLONED,
+        rev(served / "plugin.git", "master"),
+    )
+    assert len(server.requests) == 2
+
+
+async def test_something_new_is_fetched_into_the_mirror(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Only what is new, and a deleted branch is gone."""
+    await bench.one(server.url("plugin.git"))
+    repository = served / "plugin.git"
+    commit = commit_files(repository, {"new": "1"})
+    git("-C", repository, "branch", "-D", "stable/2025.1")
+    lab = Bench(bench.dest.with_name("dest2"), bench.cache)
+    result = await lab.one(server.url("plugin.git"))
+    assert result.commit == commit
+    assert result.objects < 10
+    branches = git("-C", lab.dest / "plugin", "branch", "-r", "--format=%(refname:short)").split()
+    assert "origin/stable/2025.1" not in branches
+    git("-C", lab.dest / "plugin", "fsck", "--strict")
+    assert len(list((mirror_of(bench) / "objects" / "pack").glob("*.pack"))) == 2
+
+
+@pytest.mark.parametrize("pin", ["ref", "lock file"])
+async def test_pinned_commit_needs_no_network(
+    pin: str, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """A SHA that the cache holds: not one request."""
+    commit = rev(served / "plugin.git", "master~1")
+    await bench.one(server.url("plugin.git"))
+    server.requests.clear()
+    lab = Bench(bench.dest.with_name("dest2"), bench.cache)
+    url = server.url("plugin.git")
+    request = lab.request(url, commit) if pin == "ref" else lab.request(url, commit=commit)
+    (result,) = await lab.fetch(request)
+    assert (result.status, result.commit) == (FetchStatus.CLONED, commit)
+    assert server.requests == []
+
+
+async def test_pinned_commit_that_cant_be_had(server: SmartHttp, bench: Bench) -> None:
+    """A lock file's commit that the server lost is an error, not another commit."""
+    request = bench.request(server.url("plugin.git"), commit="0" * 39 + "1")
+    (result,) = await bench.fetch(request)
+    assert result.status is FetchStatus.FAILED
+    assert "0001" in result.message
+
+
+async def test_offline(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """OFFLINE: not one request; what the cache holds can still be checked out."""
+    url = server.url("plugin.git")
+    result = await bench.one(url, offline=True)
+    assert result.status is FetchStatus.FAILED
+    assert "OFFLINE" in result.message
+    assert server.requests == []
+    await bench.one(url)
+    server.requests.clear()
+    lab = Bench(bench.dest.with_name("dest2"), bench.cache)
+    assert (await lab.one(url, "stable/2025.1", offline=True)).status is FetchStatus.CLONED
+    assert (await bench.one(url, offline=True, update=True)).status is FetchStatus.PRESENT
+    assert server.requests == []
+
+
+async def test_checkouts_survive_their_cache(server: SmartHttp, bench: Bench) -> None:
+    """No alternates: the cache may go at any time."""
+    await bench.one(server.url("plugin.git"))
+    (pack,) = (mirror_of(bench) / "objects" / "pack").glob("*.pack")
+    (twin,) = (bench.dest / "plugin" / ".git" / "objects" / "pack").glob("*.pack")
+    assert pack.samefile(twin)
+    CliRunner().invoke(app, ["prune", "--days", "0", "--cache", str(bench.cache)])
+    assert not pack.exists()
+    git("-C", bench.dest / "plugin", "fsck", "--strict")
+
+
+async def test_list(served: Path, server: SmartHttp, bench: Bench, run: CliRunner) -> None:
+    """One line a mirror, and their sum; JSON for scripts."""
+    await fetch_two(bench, served, server)
+    printed = run.invoke(app, ["list", "--cache", str(bench.cache)])
+    assert printed.exit_code == 0
+    assert server.url("plugin.git") in printed.output
+    assert "in 2 mirrors" in printed.output
+    lines = run.invoke(app, ["list", "--json", "--cache", str(bench.cache)]).output.splitlines()
+    assert {json.loads(line)["url"] for line in lines} == {
+        server.url("plugin.git"),
+        server.url("other.git"),
+    }
+
+
+async def test_prune_removes_what_nobody_uses(
+    served: Path, server: SmartHttp, bench: Bench, run: CliRunner
+) -> None:
+    """Old mirrors go, recent ones stay."""
+    await fetch_two(bench, served, server)
+    facts = mirror_of(bench, "other") / "asyncstack.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "used": 1.0}))
+    printed = run.invoke(app, ["prune", "--days", "7", "--cache", str(bench.cache)])
+    assert "1 mirrors removed" in printed.output
+    assert mirror_of(bench).is_dir()
+    assert not list(bench.cache.glob("other-*"))
+
+
+async def test_verify(served: Path, server: SmartHttp, bench: Bench, run: CliRunner) -> None:
+    """Flipped bits are found, the mirror set aside, the next fetch heals it."""
+    await fetch_two(bench, served, server)
+    good = await invoke(run, "verify", "--cache", str(bench.cache))
+    assert (good.exit_code, good.output.count("ok ")) == (0, 2)
+    (pack,) = (mirror_of(bench) / "objects" / "pack").glob("*.pack")
+    content = bytearray(pack.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    pack.unlink()
+    pack.write_bytes(content)
+    bad = await invoke(run, "verify", "--cache", str(bench.cache), server.url("plugin.git"))
+    assert (bad.exit_code, "corrupt" in bad.output) == (1, True)
+    lab = Bench(bench.dest.with_name("dest2"), bench.cache)
+    assert (await lab.one(server.url("plugin.git"))).status is FetchStatus.CLONED
+    assert mirror_of(lab).is_dir()
+
+
+def test_nothing_there_yet(tmp_path: Path, run: CliRunner) -> None:
+    """A cache that doesn't exist is an empty one."""
+    for command in ("list", "prune", "verify"):
+        assert run.invoke(app, [command, "--cache", str(tmp_path / "none")]).exit_code == 0
+
+
+def test_default_place() -> None:
+    """XDG_CACHE_HOME, else ~/.cache."""
+    assert default_cache_directory({"XDG_CACHE_HOME": "/x"}) == "/x/asyncstack/git"
+    assert default_cache_directory({}).endswith("/.cache/asyncstack/git")
+
+
+def test_abandoned_workspaces_are_swept(tmp_path: Path) -> None:
+    """One whose owner lives stays; one whose owner was killed goes."""
+    parent = tmp_path / "dest"
+    abandoned = parent / f"{PREFIX}dead"
+    (abandoned / "x").mkdir(parents=True)
+    with workspace(parent) as mine:
+        assert not abandoned.exists()
+        assert sweep(parent) == []
+        assert mine.is_dir()
+    assert list(parent.iterdir()) == []
+
+
+def test_sharing_across_file_systems(tmp_path: Path) -> None:
+    """Where a hard link can't be, a copy is made."""
+    elsewhere = Path("/dev/shm")
+    if not os.access(elsewhere, os.W_OK) or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system here")
+    source = tmp_path / "pack"
+    source.write_bytes(b"x" * 100_000)
+    with workspace(elsewhere) as other:
+        share_file(source, other / "pack")
+        assert (other / "pack").read_bytes() == source.read_bytes()
+        assert not (other / "pack").samefile(source)
