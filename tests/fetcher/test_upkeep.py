@@ -8,8 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from asyncstack.cli.cache import app
 from asyncstack.fetcher.cache import default_cache_directory
@@ -33,7 +32,7 @@ async def invoke(run: CliRunner, *arguments: str) -> Result:
 
 
 def mirror_of(bench: Bench, name: str = "plugin") -> Path:
-    (mirror,) = (path for path in bench.cache.iterdir() if path.name.startswith(f"{name}-"))
+    (mirror,) = (path for path in bench.cache.glob(f"{name}-*") if "corrupt" not in path.name)
     return mirror
 
 
