@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from asyncstack.errors import LocalConfError
@@ -79,6 +80,12 @@ class LocalConf(Struct, frozen=True):
             name: (_bytes(localrc), 0o600),
             **self.extra_files,
         }
+
+    def with_localrc(self, lines: str) -> LocalConf:
+        """The same with `lines` (bash) after the end of its localrc."""
+        if not lines or self.localrc is None:
+            return self
+        return msgspec.structs.replace(self, localrc=f"{self.localrc}\n{lines}")
 
     @property
     def has_local_sh(self) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from asyncstack.events import BarrierOpened, Emit, NodeFinished
 from asyncstack.executor.boot import Boot
 from asyncstack.executor.node import Inspection, NodeRun, open_node
+from asyncstack.executor.policy import Policy
 from asyncstack.executor.tracker import NodeTracker
 from asyncstack.model import PhaseKey, Status
 from asyncstack.plan import PlannedPhase
-from asyncstack.strategies import linear
+from asyncstack.strategies import free, linear
 
-__all__ = ["Boot", "Inspection", "NodeRun", "NodeTracker", "open_node", "run_phases"]
+__all__ = ["Boot", "Inspection", "NodeRun", "NodeTracker", "Policy", "open_node", "run_phases"]
+
+_STRATEGIES = {"linear": linear, "free": free}
 
 
 async def run_phases(
@@ -20,29 +25,41 @@ async def run_phases(
     phases: Sequence[PlannedPhase],
     emit: Emit,
     *,
+    strategy: Literal["linear", "free"] = "linear",
+    policy: Policy,
     on_barrier: Callable[[PhaseKey], None] = lambda _key: None,
     step_timeout_s: float = 0.0,
 ) -> None:
-    """Run all phases on all nodes, in step. How each node ended is its `status`.
+    """Run all phases on all nodes. How each node ended is its `status`.
 
     A node whose run ended early stops the others at the next barrier, never in the middle of a
-    step. `on_barrier` is called when all nodes are through with a phase.
+    step, unless `policy` lets them go on. `on_barrier` is called when all nodes are through with a
+    phase (`free` has only one such point, at the end).
     """
+    finished: dict[str, float] = {}
 
     async def work(node: NodeRun, phase: PlannedPhase) -> None:
         await node.run_phase(phase, step_timeout_s)
+        finished[node.name] = time.monotonic()
 
     def barrier(phase: PlannedPhase) -> bool:
         if len(nodes) > 1:
-            emit(BarrierOpened(mode=phase.key.mode, phase=phase.key.phase))
+            emit(_opened(phase.key, finished))
         on_barrier(phase.key)
-        return all(node.status is Status.RUNNING for node in nodes)
+        failed = sum(node.status is not Status.RUNNING for node in nodes)
+        return policy.allows(failed, len(nodes))
 
     try:
-        await linear(nodes, phases, work, barrier)
+        await _STRATEGIES[strategy](nodes, phases, work, barrier)
     finally:
         for node in nodes:
             _finish(node, phases, emit)
+
+
+def _opened(key: PhaseKey, finished: dict[str, float]) -> BarrierOpened:
+    last = max(finished, key=lambda name: finished[name])
+    waited = round(finished[last] - min(finished.values()), 6)
+    return BarrierOpened(mode=key.mode, phase=key.phase, held_by=last, waited_s=waited)
 
 
 def _finish(node: NodeRun, phases: Sequence[PlannedPhase], emit: Emit) -> None:

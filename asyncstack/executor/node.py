@@ -103,6 +103,12 @@ class NodeRun:
         )
         return boot
 
+    @property
+    def booted(self) -> Boot:
+        """What the boot reported."""
+        assert self.boot_result is not None, "not booted yet"
+        return self.boot_result
+
     async def prepare(self) -> None:
         """Make $DEST and $DATA_DIR. Raises ConfigError if that can't be done."""
         for message in await self._ask("prepare"):

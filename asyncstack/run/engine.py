@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -28,12 +29,20 @@ from asyncstack.journal import (
     StepLogs,
     open_journal,
 )
-from asyncstack.localconf import LocalConf, is_secret, read_local_conf
+from asyncstack.localconf import LocalConf, is_secret
 from asyncstack.model import Status
-from asyncstack.plan import PlannedPhase, plan_phases
+from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
+from asyncstack.run.nodes import NodeSpec, node_batches, plan_run
 from asyncstack.run.sinks import Sinks
-from asyncstack.run.stages import Stage, boot_nodes, fetch_plugins, open_nodes, run_all
+from asyncstack.run.stages import (
+    Opened,
+    Stage,
+    boot_nodes,
+    fetch_plugins,
+    open_nodes,
+    run_all,
+)
 from asyncstack.settings import RunSettings
 
 __all__ = ["Goal", "RunResult", "execute"]
@@ -74,22 +83,18 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
     RunDirectoryError, ConfigError) or with a node (UnfitNodeError, ConnectionLostError); the run
     directory, once made, holds what happened until then.
     """
-    local_conf = read_local_conf(settings.local_conf)
-    phases = plan_phases(
-        settings.command,
-        settings.selection,
-        groups=local_conf.groups(),
-        has_local_sh=local_conf.has_local_sh,
-    )
+    batches = node_batches(settings)
+    first = batches[0][0].local_conf
+    phases = plan_run(settings, [spec.local_conf for specs in batches for spec in specs])
     directory = RunDirectory.create(explicit=settings.run_directory)
-    record = _first_record(settings, local_conf, directory, phases if goal == "phases" else [])
+    record = _first_record(settings, first, directory, phases if goal == "phases" else [])
     record.write(directory.run_json)
     progress = _Progress()
     started = time.monotonic()
     async with open_journal(directory) as journal:
         redactor = Redactor()
         sinks = Sinks(directory.run_id, journal, StepLogs(directory.path), display, redactor)
-        stage = Stage(settings, local_conf, directory.run_id, redactor, sinks.emit, sinks)
+        stage = Stage(settings, directory.run_id, redactor, sinks.emit, sinks)
         for name, value in os.environ.items():
             if is_secret(name):
                 redactor.add(value)
@@ -98,11 +103,12 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
                 command=record.command,
                 version=__version__,
                 local_conf=record.local_conf,
+                nodes=tuple(spec.name for specs in batches for spec in specs),
                 phases=record.phases,
             )
         )
         try:
-            await _run(stage, directory, phases, goal, progress)
+            await _run(stage, directory, batches, phases, goal, progress)
         except AsyncstackError as error:
             progress.exit_code = error.exit_code
             raise
@@ -125,28 +131,46 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
 async def _run(
     stage: Stage,
     directory: RunDirectory,
-    phases: list[PlannedPhase],
+    batches: Sequence[Sequence[NodeSpec]],
+    phases: Sequence[PlannedPhase],
     goal: Goal,
     progress: _Progress,
 ) -> None:
-    async with open_nodes(stage) as nodes:
-        boots = await boot_nodes(stage, nodes)
-        progress.boots = {node.name: boot for node, boot in zip(nodes, boots, strict=True)}
-        progress.results = await fetch_plugins(stage, nodes, boots)
-        progress.status = Status.OK
-        if not all(result.status.good for result in progress.results):
-            progress.status = Status.FAILED
-        elif goal == "phases":
-            progress.status = Status.FAILED
-            progress.status = await run_all(stage, directory, nodes, phases, progress.results)
+    async with open_nodes(stage, [spec for specs in batches for spec in specs]) as opened:
+        await boot_nodes(stage, opened)
+        progress.boots = {one.node.name: one.node.booted for one in opened}
+        progress.results = await fetch_plugins(stage, opened)
+        progress.status = Status.FAILED
+        if all(result.status.good for result in progress.results):
+            progress.status = Status.OK
+            if goal == "phases":
+                await _run_batches(stage, directory, batches, opened, phases, progress)
     progress.exit_code = _EXIT_CODES.get(progress.status, _FAILED)
+
+
+async def _run_batches(
+    stage: Stage,
+    directory: RunDirectory,
+    batches: Sequence[Sequence[NodeSpec]],
+    opened: Sequence[Opened],
+    phases: Sequence[PlannedPhase],
+    progress: _Progress,
+) -> None:
+    """One batch finishes everything before the next begins; a bad one is the last."""
+    commits = {result.plugin: result.commit for result in progress.results}
+    of_name = {one.node.name: one for one in opened}
+    for specs in batches:
+        batch = [of_name[spec.name] for spec in specs]
+        status = progress.status = await run_all(stage, directory, batch, phases, commits)
+        if status is not Status.OK and not stage.settings.keep_going:
+            return
 
 
 def _first_record(
     settings: RunSettings,
     local_conf: LocalConf,
     directory: RunDirectory,
-    phases: list[PlannedPhase],
+    phases: Sequence[PlannedPhase],
 ) -> RunRecord:
     return RunRecord(
         run_id=directory.run_id,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from asyncstack.events import Event, StepOutput, Warned
+from asyncstack.events import Event, Warned
 from asyncstack.journal import Redactor, new_run_id
-from asyncstack.localconf import read_local_conf
 from asyncstack.model import Plugin, Suspicion
-from asyncstack.plan import PlannedPhase, dependency_suspicions, plan_phases
+from asyncstack.plan import PlannedPhase, dependency_suspicions
+from asyncstack.run.nodes import node_batches, plan_run
 from asyncstack.run.stages import Stage, boot_nodes, open_nodes
 from asyncstack.settings import RunSettings
 
@@ -37,14 +37,12 @@ class _Listener:
     """Keeps the warnings of a boot; what localrc prints is nobody's business here."""
 
     def __init__(self) -> None:
-        self.suspicions: list[Suspicion] = []
+        self.suspicions: list[tuple[str, Suspicion]] = []
 
     def emit(self, event: Event) -> None:
         if isinstance(event, Warned):
-            self.suspicions.append(
-                Suspicion(event.code, event.message, event.plugin, event.path, event.line)
-            )
-        assert not isinstance(event, StepOutput) or not event.plugin
+            found = Suspicion(event.code, event.message, event.plugin, event.path, event.line)
+            self.suspicions.append((event.node, found))
 
     async def flush(self) -> None:
         """Nothing is kept."""
@@ -55,33 +53,21 @@ async def make_plan(settings: RunSettings) -> list[Plan]:
 
     Raises what `execute` would raise for the same input.
     """
-    local_conf = read_local_conf(settings.local_conf)
-    phases = plan_phases(
-        settings.command,
-        settings.selection,
-        groups=local_conf.groups(),
-        has_local_sh=local_conf.has_local_sh,
-    )
+    specs = [spec for batch in node_batches(settings) for spec in batch]
+    phases = plan_run(settings, [spec.local_conf for spec in specs])
     listener = _Listener()
-    redactor = Redactor()
-    stage = Stage(settings, local_conf, f"plan-{new_run_id()}", redactor, listener.emit, listener)
+    stage = Stage(settings, f"plan-{new_run_id()}", Redactor(), listener.emit, listener)
     plans: list[Plan] = []
-    async with open_nodes(stage) as nodes:
-        for node, boot in zip(nodes, await boot_nodes(stage, nodes), strict=True):
+    async with open_nodes(stage, specs) as opened:
+        await boot_nodes(stage, opened)
+        for node in (one.node for one in opened):
             seen = await node.inspect()
             states = {name: (state or "broken", c) for name, (state, c) in seen.checkouts.items()}
             plugins = tuple(
                 PlannedPlugin(plugin, *states.get(plugin.name, ("absent", "")))
-                for plugin in boot.plugins
+                for plugin in node.booted.plugins
             )
-            found = dependency_suspicions(boot.plugins, seen.declarations)
-            plans.append(
-                Plan(
-                    node.name,
-                    boot.dest,
-                    plugins,
-                    tuple(phases),
-                    (*listener.suspicions, *found),
-                )
-            )
+            mine = tuple(s for n, s in listener.suspicions if n in ("", node.name))
+            found = (*mine, *dependency_suspicions(node.booted.plugins, seen.declarations))
+            plans.append(Plan(node.name, node.booted.dest, plugins, tuple(phases), found))
     return plans

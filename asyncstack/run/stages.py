@@ -1,99 +1,153 @@
-"""The story of a run: boot, fetch, phases. Each stage is a function of what came before."""
+"""The story of a run: open, boot, fetch, phases. Each stage is a function of what came before."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
+import anyio
+from anyio import CancelScope
 from msgspec import Struct
 
 from asyncstack.errors import AsyncstackError
 from asyncstack.events import Emit, PluginRegistered, Warned
-from asyncstack.executor import Boot, NodeRun, NodeTracker, open_node, run_phases
+from asyncstack.executor import NodeRun, NodeTracker, Policy, open_node, run_phases
 from asyncstack.executor.node import Logs
 from asyncstack.fetcher import FetchResult, fetch
 from asyncstack.journal import Redactor, RunDirectory
-from asyncstack.localconf import LocalConf, secret_names, suspicions
-from asyncstack.model import Mode, Node, PhaseKey, Status, Suspicion
+from asyncstack.localconf import secret_names, suspicions
+from asyncstack.model import Mode, PhaseKey, Status, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import validate
 from asyncstack.run.fetching import fetch_options, fetch_requests
+from asyncstack.run.nodes import NodeSpec
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import new_nonce
 from asyncstack.settings import RunSettings
-from asyncstack.transports.base import Transport
-from asyncstack.transports.local import LocalTransport
 
-__all__ = ["InvalidPluginsError", "Stage", "boot_nodes", "fetch_plugins", "open_nodes", "run_all"]
+__all__ = [
+    "InputErrors",
+    "Opened",
+    "Stage",
+    "boot_nodes",
+    "fetch_plugins",
+    "open_nodes",
+    "run_all",
+    "worst",
+]
 
-LOCAL_NODE = "localhost"
+
+T = TypeVar("T")
 
 
 class Stage(Struct, frozen=True):
     """What every stage is given."""
 
     settings: RunSettings
-    local_conf: LocalConf
     run_id: str
     redactor: Redactor
     emit: Emit
     logs: Logs
 
 
-class InvalidPluginsError(AsyncstackError):
-    """Several `enable_plugin` lines can't be used; `errors` are the single ones."""
+class Opened(Struct, frozen=True):
+    """A node with a driver, and what it was made from."""
 
-    exit_code = 2
+    node: NodeRun
+    spec: NodeSpec
+
+
+class InputErrors(AsyncstackError):  # noqa: N818 – several of them
+    """More than one thing is wrong at once; `errors` are the single ones."""
 
     def __init__(self, errors: Sequence[AsyncstackError]) -> None:
         super().__init__("\n".join(str(error) for error in errors))
         self.errors = tuple(errors)
 
-
-def transports(_settings: RunSettings) -> list[Transport]:
-    """The nodes of this run and how they are reached."""
-    return [LocalTransport(Node(LOCAL_NODE))]
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """The smallest: what the user wrote is to be mended before what a node lacks."""
+        return min(error.exit_code for error in self.errors)
 
 
 @asynccontextmanager
-async def open_nodes(stage: Stage) -> AsyncIterator[list[NodeRun]]:
-    """Start a driver on every node; how the block ends decides how they do (see open_node)."""
-    settings, local_conf = stage.settings, stage.local_conf
-    assert local_conf.localrc is not None
-    driver = DriverSettings(
+async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[list[Opened]]:
+    """Start a driver on every node, all at once; in the order of `specs`.
+
+    When the block ends well the drivers quit, otherwise they are stopped, all at once as well.
+    Raises TransportError, or InputErrors for several, if a node can't be had.
+    """
+    async with AsyncExitStack() as stack:
+        opened: dict[str, Opened] = {}
+
+        async def open_one(spec: NodeSpec) -> None:
+            await stack.enter_async_context(spec.transport)
+            context = open_node(
+                spec.transport,
+                stage.run_id,
+                _driver_settings(stage.settings, spec),
+                spec.local_conf.node_files(dest=stage.settings.dest),
+                stage.emit,
+                stage.logs,
+            )
+            opened[spec.name] = Opened(await stack.enter_async_context(context), spec)
+
+        try:
+            await _all(open_one, specs)
+            yield [opened[spec.name] for spec in specs]
+        except BaseException:
+            with CancelScope(shield=True):
+                await _all(lambda one: one.node.stop(), list(opened.values()))
+            raise
+        await _all(lambda one: one.node.quit(), list(opened.values()))
+
+
+def _driver_settings(settings: RunSettings, spec: NodeSpec) -> DriverSettings:
+    return DriverSettings(
         nonce=new_nonce(),
         errexit=settings.command == "stack",
         trace=settings.trace,
         dest=settings.dest,
-        secrets=secret_names(local_conf.localrc),
+        secrets=secret_names(spec.local_conf.localrc or ""),
     )
-    files = local_conf.node_files(dest=settings.dest)
-    async with AsyncExitStack() as stack:
-        nodes: list[NodeRun] = []
-        for transport in transports(settings):
-            await stack.enter_async_context(transport)
-            context = open_node(transport, stage.run_id, driver, files, stage.emit, stage.logs)
-            nodes.append(await stack.enter_async_context(context))
-        yield nodes
 
 
-async def boot_nodes(stage: Stage, nodes: Sequence[NodeRun]) -> list[Boot]:
+async def _all(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None:
+    """Do it to all of them at once. Every error is told, and none stops the others."""
+    errors: list[AsyncstackError] = []
+
+    async def one(item: T) -> None:
+        try:
+            await work(item)
+        except AsyncstackError as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for item in items:
+            tasks.start_soon(one, item)
+    if errors:
+        raise errors[0] if len(errors) == 1 else InputErrors(errors)
+
+
+async def boot_nodes(stage: Stage, opened: Sequence[Opened]) -> None:
     """Wait for every node's localrc, and check what it registered.
 
-    Raises LocalConfError, PluginError or InvalidPluginsError for what is wrong there.
+    Raises LocalConfError, PluginError, UnfitNodeError or InputErrors for what is wrong there.
     """
-    warn(stage.emit, suspicions(stage.local_conf))
-    boots = []
-    for node in nodes:
-        boot = await node.boot(stage.local_conf.localrc_path, stage.redactor.add)
-        warn(stage.emit, boot.warnings, node.name)
-        errors = validate(boot.plugins)
+    for local_conf in {one.spec.local_conf.path: one.spec.local_conf for one in opened}.values():
+        warn(stage.emit, suspicions(local_conf))
+
+    async def boot(one: Opened) -> None:
+        result = await one.node.boot(one.spec.local_conf.localrc_path, stage.redactor.add)
+        warn(stage.emit, result.warnings, one.node.name)
+        errors = validate(result.plugins)
         if errors:
-            raise errors[0] if len(errors) == 1 else InvalidPluginsError(errors)
-        for plugin in boot.plugins:
+            raise errors[0] if len(errors) == 1 else InputErrors(errors)
+        for plugin in result.plugins:
             stage.emit(
                 PluginRegistered(
-                    node=node.name,
+                    node=one.node.name,
                     plugin=plugin.name,
                     url=plugin.url,
                     ref=plugin.ref,
@@ -102,53 +156,55 @@ async def boot_nodes(stage: Stage, nodes: Sequence[NodeRun]) -> list[Boot]:
                     line=plugin.line,
                 )
             )
-        boots.append(boot)
-    return boots
+
+    await _all(boot, opened)
 
 
-async def fetch_plugins(
-    stage: Stage, nodes: Sequence[NodeRun], boots: Sequence[Boot]
-) -> list[FetchResult]:
-    """Bring all plugins to $DEST. Raises ConfigError if that can't be made."""
+async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> list[FetchResult]:
+    """Bring all plugins to every node's $DEST. Raises ConfigError if that can't be made."""
     results: list[FetchResult] = []
-    for node, boot in zip(nodes, boots, strict=True):
-        await node.prepare()
-        options = fetch_options(stage.settings, boot)
-        results += await fetch(fetch_requests(boot.plugins), options, stage.emit)
+
+    async def fetch_for(one: Opened) -> None:
+        await one.node.prepare()
+        options = fetch_options(stage.settings, one.node.booted)
+        requests = fetch_requests(one.node.booted.plugins)
+        results.extend(await fetch(requests, options, stage.emit))
+
+    await _all(fetch_for, opened)
     return results
 
 
 async def run_all(
     stage: Stage,
     directory: RunDirectory,
-    nodes: Sequence[NodeRun],
+    opened: Sequence[Opened],
     phases: Sequence[PlannedPhase],
-    results: Sequence[FetchResult],
+    commits: dict[str, str],
 ) -> Status:
     """Run the phases; the status is the worst of the nodes'."""
-    commits = {result.plugin: result.commit for result in results}
-    plugins = {}
+    nodes = [one.node for one in opened]
     for node in nodes:
-        assert node.boot_result is not None
-        plugins[node.name] = node.boot_result.plugins
 
         def log_path(phase: PlannedPhase, step: str, name: str = node.name) -> str:
             return directory.log(name, phase.index, phase.key, step)
 
-        node.begin(NodeTracker(node.name, plugins[node.name], commits, log_path))
+        node.begin(NodeTracker(node.name, node.booted.plugins, commits, log_path))
 
     def on_barrier(key: PhaseKey) -> None:
         if key.mode is Mode.SOURCE:
             for node in nodes:
-                found = dependency_suspicions(plugins[node.name], node.declarations)
+                found = dependency_suspicions(node.booted.plugins, node.declarations)
                 warn(stage.emit, found, node.name)
 
+    settings = stage.settings
     await run_phases(
         nodes,
         phases,
         stage.emit,
+        strategy=settings.strategy,
+        policy=Policy(keep_going=settings.keep_going, max_fail=settings.max_fail),
         on_barrier=on_barrier,
-        step_timeout_s=stage.settings.step_timeout_s,
+        step_timeout_s=settings.step_timeout_s,
     )
     return worst(node.status for node in nodes)
 

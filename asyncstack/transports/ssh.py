@@ -204,8 +204,7 @@ class _SshProcess:
 
     def stderr_tail(self) -> bytes:
         # What has arrived by now; asyncssh keeps it until it is asked for.
-        buffered = self._process.collect_output()[1]
-        self._stderr += buffered if isinstance(buffered, bytes) else (buffered or "").encode()
+        self._stderr += self._process.collect_output()[1]
         del self._stderr[:-_STDERR_LIMIT]
         return bytes(self._stderr)
 
