@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from asyncstack.journal import RunDirectory, read_events
+from asyncstack.journal import RunDirectory, read_events, runs_home
 
 __all__ = ["print_outcome"]
 
@@ -21,9 +21,13 @@ def print_outcome(directory: RunDirectory, *, table: bool) -> None:
 
     summary = summarise(read_events(directory.events))
     if table and summary.steps:
-        print_lines(report_lines(summary, terminal_width()))
+        # What went wrong follows at length; the display has already shown the warnings.
+        print_lines(report_lines(summary, terminal_width(), outcome=False))
+        sys.stdout.flush()
+    # A run outside of where runs are kept is found by its path alone.
+    run = "" if directory.path.parent == runs_home() else str(directory.path)
     console = Console(stderr=True, highlight=False)
-    for line in failure_lines(summary, directory.path):
+    for line in failure_lines(summary, directory.path, run):
         console.print(line, soft_wrap=True)
     if table:
         print(f"journal: {directory.events}", file=sys.stderr)  # noqa: T201
