@@ -28,8 +28,9 @@ PLUGINS = ("demo-base", "demo-service", "demo-check")
 
 _SOURCES = Path(__file__).parents[1] / "demo_plugins"
 
-# Much of what DevStack's plugins do with paths goes wrong beyond these.
-_USABLE = re.compile(r"[\w/.,+@%=-]+")
+# Much of what DevStack's plugins do with paths goes wrong beyond these (and git takes a `%` in a
+# URL for an escape).
+_USABLE = re.compile(r"[\w/.,+@=-]+")
 
 # Nothing of the user's own git configuration: no signing, no hooks, no template, and no need for
 # a user.name. The fixed date makes the commits the same everywhere.
@@ -119,7 +120,7 @@ def make_demo_folder(wanted: Path | None) -> DemoFolder:
 def _directory(wanted: Path | None) -> Path:
     path = Path(tempfile.gettempdir() if wanted is None else wanted).resolve()
     if not _USABLE.fullmatch(str(path)):
-        raise _unusable(path, "plugins can't cope with such a path (a space, a quote, …)")
+        raise _unusable(path, "plugins can't cope with such a path (a space, a quote, a '%', …)")
     try:
         if wanted is None:
             return Path(tempfile.mkdtemp(prefix="asyncstack-demo-", dir=path))
