@@ -29,6 +29,10 @@ __all__ = ["Plain"]
 _VERBOSE = (FetchStarted, NodeBooted, PhaseStarted, PhaseFinished, StepStarted, BarrierOpened)
 
 
+# What never ran is told in detail to who asks for it; a failed run has very many of them.
+_UNEVENTFUL = (Status.SKIPPED, Status.ABORTED)
+
+
 class Plain:
     """Writes one line an event: seconds since the run began, what, who, how it ended."""
 
@@ -47,7 +51,7 @@ class Plain:
             self._several_nodes = len(event.nodes) > 1
         if isinstance(event, _VERBOSE) and not self._verbose:
             return
-        if isinstance(event, StepFinished) and event.status is Status.SKIPPED and not self._verbose:
+        if isinstance(event, StepFinished) and event.status in _UNEVENTFUL and not self._verbose:
             return
         text = describe(event)
         if text:
