@@ -1,0 +1,99 @@
+"""Read an inventory file: from its text to an Inventory, or an error that names all it found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from asyncstack.errors import InventoryError
+from asyncstack.inventory.copies import COPY, read_copies
+from asyncstack.inventory.hosts import Reader
+from asyncstack.inventory.items import Item, parse
+from asyncstack.inventory.layouts import read_tree
+from asyncstack.inventory.problems import FLATTEN, Problems
+from asyncstack.inventory.tree import ALL, Shape, Tree
+from asyncstack.inventory.values import Inventory
+
+__all__ = ["read_inventory"]
+
+_INI = re.compile(r"(?:\s*(?:[#;].*)?\n)*\s*\[[\w.-]+(?::\w+)?\]\s*\n")
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Read Ansible's YAML inventory, or the JSON of `ansible-inventory --list`.
+
+    `local_conf` and key files are relative to the file. Raises InventoryError.
+    """
+    problems = Problems(str(path))
+    text = _read(path)
+    top = parse(text, problems)
+    problems.check()
+    if top is None:
+        raise InventoryError("is empty", path=str(path), hint="name the nodes under all: hosts:")
+    tree = read_tree(top, problems)
+    shape = tree.close(problems)
+    problems.check()
+    assert shape is not None
+    _warn_of_folders(path, problems)
+    _warn_of_names(tree, problems)
+    return _assemble(tree, shape, path.absolute().parent, problems)
+
+
+def _assemble(tree: Tree, shape: Shape, folder: Path, problems: Problems) -> Inventory:
+    groups = shape.members()
+    variables = {name: shape.variables(name) for name in tree.hosts}
+    hosts = tuple(
+        Reader(name, host.line, variables[name], folder, problems).host(
+            tuple(group for group in shape.groups_of(name) if group != ALL)
+        )
+        for name, host in tree.hosts.items()
+    )
+    copies = read_copies(_copy_item(tree, problems), groups, problems)
+    if not hosts:
+        problems.add(0, "names no host", "name the nodes under all: hosts:")
+    problems.check()
+    warnings = tuple(problems.warnings)
+    return Inventory(hosts=hosts, groups=groups, copies=copies, warnings=warnings)
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise InventoryError("is a directory of inventories", path=str(path), hint=FLATTEN)
+    try:
+        text = path.read_text("utf-8-sig")
+    except FileNotFoundError as error:
+        raise InventoryError("there is no such inventory", path=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InventoryError(f"can't be read: {error}", path=str(path)) from error
+    if text.startswith("#!"):
+        raise InventoryError("is a program that prints one", path=str(path), hint=FLATTEN)
+    if _INI.match(text):
+        raise InventoryError("is an inventory in INI form", path=str(path), hint=FLATTEN)
+    return text
+
+
+def _copy_item(tree: Tree, problems: Problems) -> Item | None:
+    """Find the list of copies. A listing has put what all.vars said into every host."""
+    for name, group in tree.groups.items():
+        if name != ALL and COPY in group.variables:
+            line = group.variables[COPY].line
+            problems.add(line, f"{COPY} of group {name!r} is not read; it belongs into all: vars:")
+    listed = [host.variables[COPY] for host in tree.hosts.values() if COPY in host.variables]
+    for item in listed:
+        if item.line or item != listed[0]:
+            problems.add(item.line, f"{COPY} of a host is not read; it belongs into all: vars:")
+    return tree.groups[ALL].variables.get(COPY, listed[0] if listed else None)
+
+
+def _warn_of_folders(path: Path, problems: Problems) -> None:
+    for name in ("group_vars", "host_vars"):
+        if (path.parent / name).is_dir():
+            message = f"{path.parent / name} is not read; {FLATTEN}"
+            problems.warn(0, "inventory-folder", message)
+
+
+def _warn_of_names(tree: Tree, problems: Problems) -> None:
+    for name in tree.hosts:
+        if name in tree.groups:
+            message = f"{name!r} is a host and a group; patterns take it for the host"
+            problems.warn(tree.hosts[name].line, "inventory-ambiguous-name", message)
