@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import anyio
 from anyio import CancelScope
+from anyio.abc import TaskStatus
 
 __all__ = ["Interrupted", "run_interruptible"]
 
@@ -31,7 +32,7 @@ async def _run(work: Callable[[], Awaitable[T]]) -> T:
     result: list[T] = []
     async with anyio.create_task_group() as tasks:
         scope = CancelScope()
-        tasks.start_soon(_watch, scope)
+        await tasks.start(_watch, scope)
         with scope:
             try:
                 result.append(await work())
@@ -45,8 +46,11 @@ async def _run(work: Callable[[], Awaitable[T]]) -> T:
     return result[0]
 
 
-async def _watch(scope: CancelScope) -> None:
+async def _watch(
+    scope: CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     with anyio.open_signal_receiver(*_SIGNALS) as signals:
+        task_status.started()
         async for _ in signals:
             if scope.cancel_called:
                 print("asyncstack: still ending what was started …", file=sys.stderr)  # noqa: T201

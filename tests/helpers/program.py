@@ -64,12 +64,14 @@ class Program:
             check=False,
         )
 
-    def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str | Path, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start it, with pipes for its output."""
         return subprocess.Popen(
             [sys.executable, "-m", "asyncstack", *map(str, arguments)],
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

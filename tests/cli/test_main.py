@@ -1,0 +1,119 @@
+"""From what was typed to an exit code and a message."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import asyncstack
+from asyncstack.errors import ConnectError, LocalConfError
+from tests.helpers.program import Program, make_plugin, write_local_conf
+
+entry = importlib.import_module("asyncstack.cli.main")  # the package has a function of that name
+
+
+def test_version(program: Program) -> None:
+    result = program.run("--version")
+    assert (result.returncode, result.stdout) == (0, f"asyncstack {asyncstack.__version__}\n")
+
+
+def test_no_arguments_print_the_help_and_are_wrong(program: Program) -> None:
+    result = program.run()
+    assert result.returncode == 2
+    assert "asyncstack demo" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["stack", "--nonsense"],
+        ["stack", "--jobs", "0"],
+        ["stack", "one", "two"],
+        ["report", "--format", "nonsense"],
+    ],
+)
+def test_what_is_typed_wrong_is_2_and_no_traceback(program: Program, arguments: list[str]) -> None:
+    result = program.run(*arguments)
+    assert result.returncode == 2
+    assert "Usage:" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["stack", "unstack", "clean", "fetch", "plan"])
+def test_no_local_conf(program: Program, command: str) -> None:
+    result = program.run(command)
+    assert result.returncode == 2
+    assert result.stderr.startswith("asyncstack: local.conf: no such file\n")
+    assert result.stdout == ""
+
+
+def test_a_phase_that_the_command_does_not_have(program: Program) -> None:
+    write_local_conf(program.folder)
+    result = program.run("stack", "--phase", "nonsense")
+    assert result.returncode == 2
+    assert "pre-install, install" in result.stderr
+
+
+def test_a_run_that_does_not_exist(program: Program) -> None:
+    result = program.run("report", "20200101-000000-abcd")
+    assert result.returncode == 2
+    assert "20200101-000000-abcd" in result.stderr
+
+
+def test_a_step_that_fails_is_1(program: Program) -> None:
+    plugin = make_plugin(program.folder / "bad", "if [[ $2 == install ]]; then false; fi\n")
+    write_local_conf(program.folder, plugin)
+    result = program.run("stack")
+    assert result.returncode == 1
+    assert "plugin.sh:1" in result.stderr
+
+
+def test_a_fetch_that_fails_is_1(program: Program) -> None:
+    write_local_conf(program.folder, program.folder / "missing")
+    result = program.run("stack")
+    assert result.returncode == 1
+    assert "missing" in result.stderr
+
+
+def test_a_reader_that_has_had_enough_ends_us_quietly(program: Program) -> None:
+    command = f"{sys.executable} -m asyncstack stack --help | head -c 1"
+    result = program.shell(["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"])
+    assert result.stdout.splitlines()[-1].removeprefix("U") in {"0", "141"}
+    assert result.stderr == ""
+
+
+def test_an_error_on_purpose_is_its_message_and_its_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert entry._report(ConnectError("compute1", "refused", hint="is sshd running?")) == 5
+    assert capsys.readouterr().err == ("asyncstack: node compute1: refused\n  is sshd running?\n")
+
+
+def test_errors_in_groups_of_groups_are_all_told(capsys: pytest.CaptureFixture[str]) -> None:
+    inner = ExceptionGroup("inner", [LocalConfError("one"), LocalConfError("two")])
+    assert entry._report(ExceptionGroup("outer", [inner])) == 2
+    assert capsys.readouterr().err == "asyncstack: one\nasyncstack: two\n"
+
+
+def test_a_bug_leaves_its_details_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One surprise among expected errors makes the whole a bug."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    group = ExceptionGroup("mixed", [LocalConfError("one"), ZeroDivisionError("surprise")])
+    assert entry._report(group) == 70
+    (details,) = tmp_path.iterdir()
+    assert "surprise" in details.read_text()
+    assert str(details) in capsys.readouterr().err
+
+
+def test_python_m_is_the_same_program(program: Program) -> None:
+    code = "import sys; sys.argv[1:] = ['--version']; from asyncstack.cli import main; main()"
+    direct = program.shell([sys.executable, "-c", code])
+    assert isinstance(direct, subprocess.CompletedProcess)
+    assert direct.stdout == program.run("--version").stdout
