@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+
 from msgspec import Struct
 
 from asyncstack.model import Frame, Mode
 from asyncstack.runtime import messages as m
 
-__all__ = ["Cause", "Evidence"]
+__all__ = ["Cause", "Evidence", "signal_name"]
 
+#: A shell's status for what a signal has ended is this plus the signal's number.
+_SIGNALLED = 128
 _FILES = {Mode.OVERRIDE_DEFAULTS: "override-defaults", Mode.SOURCE: "settings"}
 
 
@@ -51,8 +55,10 @@ class Evidence:
             case _:
                 pass
 
-    def cause(self, status: int | None, mode: Mode, directory: str, plugin: str) -> Cause:
-        """The best explanation for an end with `status`."""
+    def cause(
+        self, status: int, mode: Mode, directory: str, plugin: str, *, ended: bool = False
+    ) -> Cause:  # noqa: PLR0911 – one for each kind of evidence, the strongest first
+        """The best explanation for an end with `status`; `ended`: the shell's, not the file's."""
         stack = tuple(self._frames)
         if self._missing is not None:
             gone = self._missing
@@ -65,6 +71,8 @@ class Evidence:
             message = f"called exit {last.status}, which ends the shell that all plugins share"
             return Cause(message, f"exit {last.status}", _place(last.path, last.line), stack)
         if last is None or last.path.endswith("/driver.bash"):
+            if last is None and ended:
+                return Cause(_ended_text(status))
             return self._returned(status, mode, directory, plugin)
         location = _place(last.path, last.line)
         inner = self._inner
@@ -73,14 +81,29 @@ class Evidence:
             return Cause(inside, last.command, location, stack)
         return Cause("", last.command, location, stack)
 
-    def _returned(self, status: int | None, mode: Mode, directory: str, plugin: str) -> Cause:
-        if status is None:
-            return Cause("the driver was killed")
+    def _returned(self, status: int, mode: Mode, directory: str, plugin: str) -> Cause:
         if plugin.startswith("@"):
             return Cause(f"ended with status {status}")
         file = f"{directory}/devstack/{_FILES.get(mode, 'plugin.sh')}"
-        message = f"returned {status}: its last command, or a `return`, had that status"
+        message = f"returned {status}: that of its last command, a `return` or bash's own error"
         return Cause(message, "", file)
+
+
+def signal_name(number: int) -> str:
+    """What a signal is called: `SIGKILL`."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _ended_text(status: int) -> str:
+    if status > _SIGNALLED:
+        return f"the shell was ended by {signal_name(status - _SIGNALLED)}"
+    return (
+        f"ended the shell that all plugins share, with status {status}: by bash's own error (see "
+        "the output), `exec`, or an `exit` that a trap has hidden"
+    )
 
 
 def _missing_text(gone: m.Missing) -> str:

@@ -20,10 +20,16 @@ from asyncstack.model import Declaration, Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.runtime import messages as m
 from asyncstack.runtime.payload import DriverSettings
-from asyncstack.runtime.session import Session, start_driver, stop_driver
+from asyncstack.runtime.session import (
+    Session,
+    attach_driver,
+    forget_driver,
+    start_driver,
+    stop_driver,
+)
 from asyncstack.transports.base import Transport
 
-__all__ = ["Inspection", "Logs", "NodeRun", "open_node"]
+__all__ = ["Inspection", "Launch", "Logs", "NodeRun", "open_node"]
 
 #: Seconds that a node's processes get after TERM; KILL follows.
 STOP_GRACE_S = 3.0
@@ -38,6 +44,13 @@ class Logs(Protocol):
 
     async def flush(self) -> None:
         """Write the output that was emitted; called often enough to bound what is in memory."""
+
+
+class Launch(Struct, frozen=True):
+    """What a driver is started with; `files` go to its TOP_DIR, as `build_payload` takes them."""
+
+    settings: DriverSettings
+    files: dict[str, tuple[bytes, int]]
 
 
 class Inspection(Struct, frozen=True):
@@ -64,6 +77,7 @@ class NodeRun:
         self._logs = logs
         self._tracker: NodeTracker | None = None
         self._ended = False
+        self._stopped = False
 
     async def boot(self, localrc_path: Path, on_secret: Callable[[str], None]) -> Boot:
         """Wait until the driver has evaluated localrc.
@@ -199,7 +213,7 @@ class NodeRun:
                 self._tell(tracker.feed(item))
                 if isinstance(item, m.Exited):
                     self._ended = True
-                    return Status.FAILED
+                    return Status.LOST if tracker.lost else Status.FAILED
         except TimeoutError:
             message = f"took longer than {timeout_s:g} s (--step-timeout)"
             self._tell(tracker.close(Status.FAILED, message))
@@ -259,7 +273,9 @@ class NodeRun:
 
     async def stop(self) -> None:
         """End the driver and its whole session, now; what survives is a warning."""
-        self._ended = True
+        if self._stopped:
+            return
+        self._ended = self._stopped = True
         with CancelScope(shield=True, deadline=anyio.current_time() + STOP_TIMEOUT_S):
             for survivor in await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S):
                 message = f"could not be ended: process {survivor}"
@@ -271,29 +287,44 @@ class NodeRun:
 async def open_node(
     transport: Transport,
     run_id: str,
-    settings: DriverSettings,
-    files: dict[str, tuple[bytes, int]],
+    driver: Launch | None,
     emit: Emit,
     logs: Logs,
+    *,
+    keep_top_dir: bool = True,
 ) -> AsyncIterator[NodeRun]:
-    """Start a node's driver. When the block ends well it quits; otherwise it is stopped."""
+    """Start a node's driver; `driver` None: take up the one that the run has there already.
+
+    When the block ends well the driver quits; otherwise it is stopped. What only the run needed
+    is removed from the node, TOP_DIR too unless `keep_top_dir`.
+    """
     name = transport.node.name
 
     def on_connection(up: bool, reason: str) -> None:
         emit(ConnectionChanged(node=name, up=up, message=reason))
 
-    async with start_driver(
-        transport,
-        run_id,
-        settings,
-        files,
-        reconnect_s=RECONNECT_S,
-        on_connection=on_connection,
-    ) as session:
+    if driver is None:
+        channel = attach_driver(
+            transport, run_id, reconnect_s=RECONNECT_S, on_connection=on_connection
+        )
+    else:
+        channel = start_driver(
+            transport,
+            run_id,
+            driver.settings,
+            driver.files,
+            reconnect_s=RECONNECT_S,
+            on_connection=on_connection,
+        )
+    async with channel as session:
         node = NodeRun(transport, run_id, session, emit, logs)
         try:
             yield node
+            await node.quit()
         except BaseException:
             await node.stop()
             raise
-        await node.quit()
+        finally:
+            with CancelScope(shield=True), anyio.move_on_after(STOP_TIMEOUT_S):
+                if node.status is not Status.LOST:
+                    await forget_driver(transport, run_id, all_of_it=not keep_top_dir)

@@ -17,7 +17,7 @@ from asyncstack.events import (
     StepStarted,
     Warned,
 )
-from asyncstack.executor.failure import Cause, Evidence
+from asyncstack.executor.failure import Cause, Evidence, signal_name
 from asyncstack.model import Declaration, PhaseKey, Plugin, Status, Usage
 from asyncstack.plan import PlannedPhase
 from asyncstack.runtime import messages as m
@@ -26,6 +26,8 @@ __all__ = ["NodeTracker", "driver_log"]
 
 #: A difference between wall clock and monotonic clock that is more than reading them costs.
 _CLOCK_STEP_S = 0.5
+#: A shell's status for a program that a signal has ended is this plus the signal's number.
+_SIGNALLED = 128
 
 
 class _Open:
@@ -38,6 +40,7 @@ class _Open:
         self.log = log
         self.output_bytes = 0
         self.evidence = Evidence()
+        self.exiting: m.Exiting | None = None
 
 
 class NodeTracker:
@@ -67,6 +70,8 @@ class NodeTracker:
         self._end = 0.0
         self._begun: set[PhaseKey] = set()
         self.failures = 0
+        self.lost = False
+        self._well = True
         self.declarations: list[Declaration] = []
 
     @property
@@ -120,6 +125,8 @@ class NodeTracker:
         if self._open is None:
             return []
         step = self._open
+        if step.exiting is not None:
+            return self._fail(step, step.exiting.status, step.exiting.sample, ended=True)
         now = step.begin.time + self._clock() - step.seen
         return self._finish(
             step, status, _without_usage(step.begin, str(now)), None, Cause(message)
@@ -211,21 +218,55 @@ class NodeTracker:
 
     def _ended(self, end: m.End | m.Exiting | m.Exited) -> list[Event]:
         step = self._open
-        if step is None:
+        if isinstance(end, m.Exiting):
+            # A trap doesn't see a signal in its status; the supervisor's word is next.
+            if step is not None:
+                step.exiting = end
             return []
+        if step is None:
+            # After a failed step that is what was to be expected.
+            expected = isinstance(end, m.End) or not self._well
+            return [] if expected else self._ended_between(end.status)
         if isinstance(end, m.Exited):
-            return self._fail(step, end.status, _without_usage(step.begin, end.time))
-        if end.status != 0 or isinstance(end, m.Exiting):
+            return self._gone(step, end)
+        if end.status != 0:
             return self._fail(step, end.status, end.sample)
         reason = step.evidence.reason
         status = Status.SKIPPED if reason else Status.OK
         return self._finish(step, status, end.sample, 0, Cause(reason))
 
-    def _fail(self, step: _Open, status: int, sample: m.Sample) -> list[Event]:
+    def _gone(self, step: _Open, end: m.Exited) -> list[Event]:
+        """The driver ended in a step; without a word: killed, or another program by then."""
+        if step.exiting is not None:
+            return self._fail(step, end.status, step.exiting.sample, ended=True)
+        sample = _without_usage(step.begin, end.time)
+        if end.status <= _SIGNALLED:
+            return self._fail(step, end.status, sample, ended=True)
+        self.lost = True
+        name = signal_name(end.status - _SIGNALLED)
+        message = f"the driver was killed by {name} while this ran"
+        return self._finish(step, Status.LOST, sample, end.status, Cause(message))
+
+    def _ended_between(self, status: int) -> list[Event]:
+        """The driver's shell ended where no step runs, by what an earlier one has left behind."""
+        self.failures += 1
+        message = f"the shell ended with status {status} before this began; see driver.log"
+        if self._due:
+            return [self._without_run(self._due[0], Status.FAILED, message)]
+        message = f"the shell ended with status {status} after the last step; see driver.log"
+        return [Warned(code="driver-ended", message=message, node=self.node)]
+
+    def _fail(
+        self, step: _Open, status: int, sample: m.Sample, *, ended: bool = False
+    ) -> list[Event]:
         self.failures += 1
         plugin = self._plugins.get(step.name)
         cause = step.evidence.cause(
-            status, self._current().key.mode, plugin.directory if plugin else "", step.name
+            status,
+            self._current().key.mode,
+            plugin.directory if plugin else "",
+            step.name,
+            ended=ended,
         )
         return self._finish(step, Status.FAILED, sample, status, cause)
 
@@ -233,6 +274,7 @@ class NodeTracker:
         self, step: _Open, status: Status, sample: m.Sample, code: int | None, cause: Cause
     ) -> list[Event]:
         self._open = None
+        self._well = status.good
         self._drop_due(step.name)
         self._end = max(self._end, sample.time)
         phase = self._current()

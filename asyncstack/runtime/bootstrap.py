@@ -10,7 +10,14 @@ from __future__ import annotations
 import shlex
 from typing import Final
 
-__all__ = ["UNFIT", "follow_command", "start_command", "stop_command"]
+__all__ = [
+    "UNFIT",
+    "follow_command",
+    "forget_command",
+    "nonce_command",
+    "start_command",
+    "stop_command",
+]
 
 #: Exit status of a start command that found the node unfit; stderr says why.
 UNFIT: Final = 96
@@ -18,14 +25,18 @@ UNFIT: Final = 96
 # The driver leads a session of its own, so that it outlives the connection and can be stopped as
 # a whole. `setsid -f` instead of `&`, because a shell without job control starts its background
 # jobs with SIGINT ignored, which everything that a plugin starts would inherit. The supervisor
-# is the session's leader: it tells how the driver ended even if a plugin's trap has silenced it.
-# Its first line is its process id; the rest of its output is the journal's.
+# is the session's leader: it tells how the driver ended even if a plugin's trap has silenced it,
+# so it outlives what a plugin's `kill 0` ends. Its first line is its process id; the rest of its
+# output is the journal's. It alone holds the lock on `alive`: see _FOLLOW.
 _SUPERVISE = r"""
+trap : HUP INT QUIT TERM
+exec 9>alive
+flock 9
 echo "$$"
 exec </dev/null >>journal 2>&1
 unset BASH_ENV ENV
 read -r nonce <nonce
-bash --norc --noprofile ./driver.bash
+bash --norc --noprofile ./driver.bash 9>&-
 status=$?
 printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
 """
@@ -34,7 +45,7 @@ printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
 _START = r"""
 fail() { printf '%s\n' "$1" >&2; exit 96; }
 umask 077
-for program in bash git setsid mkfifo tail tar; do
+for program in bash git setsid flock mkfifo tail tar; do
     command -v "$program" >/dev/null 2>&1 || fail "$program is missing"
 done
 directory=$directory_expression
@@ -50,14 +61,19 @@ printf '%s %s\n' "$pid" "${20:-0}" >pid
 # `cat` in the background would read /dev/null: a shell without job control gives it that, hence
 # descriptor 3. The FIFO is opened read-write, so that opening never waits for a driver that is
 # gone. When our end of stdin closes (or the connection does), the follower ends with it; when the
-# driver ends, tail does, and with it stdout, which nobody else holds.
+# driver ends, tail does, and with it stdout, which nobody else holds. That it has ended is told by
+# its lock: its process id may live on as a zombie for as long as its new parent likes (in a
+# container: for ever), or be somebody else's by now. So tail watches a child of ours that waits
+# for the lock.
 _FOLLOW = r"""
 exec 3<&0
-tail -c "+$from" -s 0.2 -f --pid="$pid" journal &
+flock -s alive true >/dev/null 2>&1 &
+waiter=$!
+tail -c "+$from" -s 0.2 -f --pid="$waiter" journal &
 follower=$!
 exec >/dev/null
 cat <&3 1<>commands
-kill "$follower" 2>/dev/null
+kill "$follower" "$waiter" 2>/dev/null
 """
 
 # All processes of the driver's session, told apart from a later one with the same number by the
@@ -133,6 +149,23 @@ def follow_command(run_id: str, node: str, *, offset: int) -> str:
     """Follow a driver's journal from a byte offset; stdin goes to the driver as commands."""
     attach = f"cd {_directory(run_id, node)} && read -r pid started <pid || exit {UNFIT}\n"
     return attach + _script(_FOLLOW, **{"from": str(offset + 1)})
+
+
+def nonce_command(run_id: str, node: str) -> str:
+    """Print the nonce of a driver that was started earlier; nothing if there is none."""
+    return f"cat {_directory(run_id, node)}/nonce 2>/dev/null"
+
+
+def forget_command(run_id: str, node: str, *, all_of_it: bool) -> str:
+    """Remove what a run needs no more once its journal was read.
+
+    TOP_DIR stays unless `all_of_it`: services that the plugins started may use it.
+    """
+    directory = _directory(run_id, node)
+    if all_of_it:
+        return f"rm -rf {directory}; rmdir {directory}/.. 2>/dev/null"
+    files = "commands driver.bash journal loop nonce pid settings"
+    return f"cd {directory} 2>/dev/null && rm -f {files}"
 
 
 def stop_command(run_id: str, node: str, *, grace_s: float = 5.0) -> str:

@@ -36,13 +36,15 @@ declare -r _asyncstack_top_dir=$TOP_DIR
 # ------
 
 # _asyncstack_emit KIND [FIELD…]: one event. Short enough (a field is cut at 400 characters) to
-# reach the journal in one write, so that a background process can't print into its middle.
+# reach the journal in one write, so that a background process can't print into its middle. What
+# the controller acts upon (a URL, a path, a secret) is never cut.
 _asyncstack_emit() {
-    { local -; set +xeu; } 2>/dev/null
-    local _asyncstack_field _asyncstack_line=
+    { local -; builtin set +xeuk; } 2>/dev/null
+    local _asyncstack_field _asyncstack_line='' _asyncstack_limit=400
+    case $1 in register | plugin | variable | secret) _asyncstack_limit=8000 ;; esac
     for _asyncstack_field; do
-        if ((${#_asyncstack_field} > 400)); then
-            _asyncstack_field=${_asyncstack_field:0:399}…
+        if ((${#_asyncstack_field} > _asyncstack_limit)); then
+            _asyncstack_field=${_asyncstack_field:0:_asyncstack_limit-1}…
         fi
         if [[ $_asyncstack_field == *[$'\\\n\036\037']* ]]; then
             # shellcheck disable=SC1003
@@ -82,7 +84,7 @@ _asyncstack_clock() {
 # -----
 
 _asyncstack_begin() {
-    { local -; set +xeu; } 2>/dev/null
+    { local -; builtin set +xeuk; } 2>/dev/null
     local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
     _asyncstack_skip_reason=
     _asyncstack_error=()
@@ -94,8 +96,12 @@ _asyncstack_begin() {
 
 # _asyncstack_end STATUS: the end record of a step, after what the plugin left behind was put right.
 _asyncstack_end() {
-    { set +xeu; } 2>/dev/null
-    local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
+    # A function of a builtin's name goes before the builtin. Most are called here by `builtin`,
+    # which these don't survive: `builtin exec` undoes its redirections.
+    { builtin set +xeuk +o posix; builtin unset -f exec local return; } 2>/dev/null
+    # `declare`, because a plain assignment to what a plugin made readonly would end everything.
+    builtin declare -g IFS=$' \t\n' 2>/dev/null
+    local _asyncstack_time _asyncstack_sampled
     _asyncstack_clock
     _asyncstack_restore
     _asyncstack_sample
@@ -111,21 +117,21 @@ _asyncstack_end() {
     if ((_asyncstack_errexit)); then
         # Errexit would have ended the run before this line, had the plugin not turned it off.
         if (($1)); then builtin exit "$1"; fi
-        set -e
+        builtin set -e
     fi
     if ((_asyncstack_trace)); then
-        set -x
+        builtin set -x
     fi
 }
 
 # _asyncstack_restore: undo what a plugin may have left changed, so that its neighbour finds what
-# it would have found without it: descriptors, traps, directory, umask, shell options.
-# (IFS is put right by the callers, which have a local one, and below.)
+# it would have found without it: descriptors, traps, directory, umask, shell options (and IFS, by
+# the caller).
 _asyncstack_restore() {
     exec </dev/null 1>&250 2>&250 3>&250 6>&250
     _asyncstack_set_traps
     builtin cd -- "$_asyncstack_top_dir" 2>/dev/null || builtin cd /
-    umask "$_asyncstack_umask"
+    builtin umask "$_asyncstack_umask"
     if [[ $SHELLOPTS != "$_asyncstack_shellopts" ]]; then
         _asyncstack_restore_options "$_asyncstack_shellopts" "$SHELLOPTS" set
     fi
@@ -139,11 +145,11 @@ _asyncstack_restore_options() {
     local IFS=: option
     for option in $2; do
         [[ :$1: == *":$option:"* ]] && continue
-        if [[ $3 == set ]]; then set +o "$option"; else shopt -u "$option"; fi
+        if [[ $3 == set ]]; then builtin set +o "$option"; else builtin shopt -u "$option"; fi
     done
     for option in $1; do
         [[ :$2: == *":$option:"* ]] && continue
-        if [[ $3 == set ]]; then set -o "$option"; else shopt -s "$option"; fi
+        if [[ $3 == set ]]; then builtin set -o "$option"; else builtin shopt -s "$option"; fi
     done
 }
 
@@ -151,16 +157,16 @@ _asyncstack_restore_options() {
 # --------
 
 _asyncstack_set_traps() {
-    trap '_asyncstack_on_error "$?" "$LINENO" "$BASH_COMMAND" "$-"' ERR
-    trap '_asyncstack_on_exit "$?"' EXIT
-    trap - DEBUG RETURN HUP INT QUIT PIPE TERM USR1 USR2 ALRM CHLD
+    builtin trap '_asyncstack_on_error "$?" "$LINENO" "$BASH_COMMAND" "$-"' ERR
+    builtin trap '_asyncstack_on_exit "$?"' EXIT
+    builtin trap - DEBUG RETURN HUP INT QUIT PIPE TERM USR1 USR2 ALRM CHLD
 }
 
 # With errtrace the trap fires where a command fails, before errexit unwinds anything; the handler
 # only tells, and what happens next is bash's own business.
 # _asyncstack_on_error STATUS LINE COMMAND OPTIONS
 _asyncstack_on_error() {
-    { local -; set +xeu; } 2>/dev/null
+    { local -; builtin set +xeuk; } 2>/dev/null
     if [[ ${_asyncstack_serving:-} != 1 ]]; then
         if [[ ${BASH_SOURCE[1]:-} == */.localrc.auto || ${BASH_SOURCE[1]:-} == */localrc ]]; then
             _asyncstack_emit localrc-failed "$1" "${BASH_SOURCE[1]}" "$2" "$3"
@@ -194,13 +200,13 @@ exit() {
     local status=${1-$?}
     if ((BASHPID == $$)); then
         _asyncstack_emit exit-called "$status" "${BASH_SOURCE[1]:-}" "${BASH_LINENO[0]}"
-        _asyncstack_frames 1 "${BASH_LINENO[0]}"
+        _asyncstack_frames 2 "${BASH_LINENO[0]}"
     fi
     if (($#)); then builtin exit "$@"; else builtin exit "$status"; fi
 }
 
 _asyncstack_on_exit() {
-    { set +xeu; } 2>/dev/null
+    { builtin set +xeuk +o posix; builtin unset -f local; } 2>/dev/null
     local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
     _asyncstack_clock
     _asyncstack_sample
@@ -211,78 +217,91 @@ _asyncstack_on_exit() {
 # Phases
 # ------
 
-# _asyncstack_checkout NAME: where the plugin lies. A plugin may have moved or unset GITDIR; the
-# place that it was registered with is then still right.
+# _asyncstack_checkout NAME: where the plugin lies. A plugin may have moved GITDIR, unset it or
+# made it a plain variable; the place that it was registered with is then still right.
 _asyncstack_checkout() {
-    dir=${GITDIR[$1]:-${_asyncstack_gitdir[$1]}}
+    dir=
+    if [[ ${GITDIR@a} == *A* ]]; then
+        dir=${GITDIR[$1]:-}
+    fi
+    dir=${dir:-${_asyncstack_gitdir[$1]}}
 }
 
+# Each plugin has the locals to itself: its neighbour may have changed, unset or locked its own.
+# (The loops' variable is set again at each turn, whatever became of it.)
+
 plugin_override_defaults() {
+    local _asyncstack_name
+    for _asyncstack_name in "${_asyncstack_plugins[@]}"; do
+        _asyncstack_override_defaults "$_asyncstack_name"
+    done
+}
+
+_asyncstack_override_defaults() {
     # DevStack's function has it, and a plugin may look
     # shellcheck disable=SC2034
-    local plugins=${DEVSTACK_PLUGINS:-}
-    local plugin
-    for plugin in "${_asyncstack_plugins[@]}"; do
-        local dir
-        _asyncstack_checkout "$plugin"
-        if [[ -f $dir/devstack/override-defaults ]]; then
-            _asyncstack_begin "$plugin"
-            builtin printf '%s: these override the defaults:\n' "$plugin"
-            _asyncstack_print "$dir/devstack/override-defaults"
-            # shellcheck source=/dev/null
-            source "$dir/devstack/override-defaults"
-            _asyncstack_end "$?"
-        else
-            _asyncstack_emit skip "$plugin" "no devstack/override-defaults"
-        fi
-    done
+    local plugins=${DEVSTACK_PLUGINS:-} plugin=$1 dir
+    _asyncstack_checkout "$1"
+    if [[ -f $dir/devstack/override-defaults ]]; then
+        _asyncstack_begin "$1"
+        builtin printf '%s: these override the defaults:\n' "$1"
+        _asyncstack_print "$dir/devstack/override-defaults"
+        # shellcheck source=/dev/null
+        builtin source "$dir/devstack/override-defaults"
+        _asyncstack_end "$?"
+    else
+        _asyncstack_emit skip "$1" "no devstack/override-defaults"
+    fi
 }
 
 # _asyncstack_print FILE: cat, without the fork.
 _asyncstack_print() {
-    { local -; set +x; } 2>/dev/null
+    { local -; builtin set +xk; } 2>/dev/null
     local lines=()
     builtin mapfile -t lines <"$1"
     builtin printf '%s\n' "${lines[@]}"
 }
 
 load_plugin_settings() {
-    # shellcheck disable=SC2034
-    local plugins=${DEVSTACK_PLUGINS:-}
-    local plugin
-    for plugin in "${_asyncstack_plugins[@]}"; do
-        local dir
-        _asyncstack_checkout "$plugin"
-        if [[ -f $dir/devstack/settings ]]; then
-            _asyncstack_begin "$plugin"
-            # shellcheck source=/dev/null
-            source "$dir/devstack/settings"
-            _asyncstack_end "$?"
-        else
-            _asyncstack_emit skip "$plugin" "no devstack/settings"
-        fi
+    local _asyncstack_name
+    for _asyncstack_name in "${_asyncstack_plugins[@]}"; do
+        _asyncstack_settings "$_asyncstack_name"
     done
 }
 
-run_plugins() {
-    local mode phase
+_asyncstack_settings() {
     # shellcheck disable=SC2034
-    local plugins=${DEVSTACK_PLUGINS:-}
-    local plugin
-    for plugin in "${_asyncstack_plugins[@]}"; do
-        local dir
-        # The plugin before may have used these names for itself; our arguments it can't reach.
-        mode=$1 phase=${2:-}
-        _asyncstack_checkout "$plugin"
-        if [[ -f $dir/devstack/plugin.sh ]]; then
-            _asyncstack_begin "$plugin"
-            # shellcheck source=/dev/null
-            source "$dir/devstack/plugin.sh" "$mode" ${phase:+"$phase"}
-            _asyncstack_end "$?"
-        else
-            _asyncstack_emit skip "$plugin" "no devstack/plugin.sh"
-        fi
+    local plugins=${DEVSTACK_PLUGINS:-} plugin=$1 dir
+    _asyncstack_checkout "$1"
+    if [[ -f $dir/devstack/settings ]]; then
+        _asyncstack_begin "$1"
+        # shellcheck source=/dev/null
+        builtin source "$dir/devstack/settings"
+        _asyncstack_end "$?"
+    else
+        _asyncstack_emit skip "$1" "no devstack/settings"
+    fi
+}
+
+run_plugins() {
+    local _asyncstack_name
+    for _asyncstack_name in "${_asyncstack_plugins[@]}"; do
+        _asyncstack_run_plugin "$_asyncstack_name" "$@"
     done
+}
+
+_asyncstack_run_plugin() {
+    # shellcheck disable=SC2034
+    local plugins=${DEVSTACK_PLUGINS:-} plugin=$1 mode=$2 phase=${3:-} dir
+    _asyncstack_checkout "$1"
+    if [[ -f $dir/devstack/plugin.sh ]]; then
+        _asyncstack_begin "$1"
+        # shellcheck source=/dev/null
+        builtin source "$dir/devstack/plugin.sh" "$mode" ${phase:+"$phase"}
+        _asyncstack_end "$?"
+    else
+        _asyncstack_emit skip "$1" "no devstack/plugin.sh"
+    fi
 }
 
 # The files of extras.d that DevStack still runs; it warns of any other, and so do we.
@@ -292,7 +311,7 @@ _asyncstack_run_extras() {
         if [[ ${extra##*/} == 80-tempest.sh ]]; then
             _asyncstack_begin "@extras.d/${extra##*/}"
             # shellcheck source=/dev/null
-            source "$extra" "$1" ${2:+"$2"}
+            builtin source "$extra" "$1" ${2:+"$2"}
             _asyncstack_end "$?"
         elif [[ -e $extra && $1 == override_defaults ]]; then
             _asyncstack_emit warning extras-ignored \
@@ -390,27 +409,27 @@ _asyncstack_serve() {
     local _asyncstack_request
     # $1 is the sequence number of the last command: a repeated one is done once.
     set -- 0
-    while IFS= builtin read -r -u 251 _asyncstack_request; do
+    # `until !`, because with `set -n` no condition is ever tried: `while` would turn for ever.
+    until ! IFS= builtin read -r -u 251 _asyncstack_request; do
         # shellcheck disable=SC2086
         set -- "$1" $_asyncstack_request
         (($2 > $1)) || continue
         set -- "${@:2}"
         case $2 in
         phase)
-            if ((_asyncstack_errexit)); then set -e; fi
-            if ((_asyncstack_trace)); then set -x; fi
+            if ((_asyncstack_errexit)); then builtin set -e; fi
+            if ((_asyncstack_trace)); then builtin set -x; fi
             _asyncstack_phase "$1" "$3" "${4#-}" "${@:5}"
-            { set +xe; } 2>/dev/null
+            { builtin set +xe; } 2>/dev/null
             ;;
         inspect) _asyncstack_inspect ;;
         prepare) _asyncstack_prepare ;;
         quit)
-            trap - EXIT
+            builtin trap - EXIT
             _asyncstack_emit "done" "$1"
             builtin exit 0
             ;;
         esac
-        IFS=$' \t\n'
         _asyncstack_emit "done" "$1"
         set -- "$1"
     done
@@ -482,6 +501,20 @@ _asyncstack_move_dest() {
     fi
 }
 
+# _asyncstack_emit_secret NAME VALUE: as a whole, and by line, for who prints a key may do it
+# unquoted; a long one in pieces, each of which is then hidden by itself.
+_asyncstack_emit_secret() {
+    local lines=() line
+    builtin mapfile -t lines <<<"$2"
+    for line in "${lines[@]}"; do
+        while ((${#line} > 4000)); do
+            _asyncstack_emit secret "$1" "${line:0:4000}"
+            line=${line:4000}
+        done
+        _asyncstack_emit secret "$1" "$line"
+    done
+}
+
 _asyncstack_report_boot() {
     local name
     for name in DEST DATA_DIR OFFLINE RECLONE ERROR_ON_CLONE GIT_DEPTH GIT_TIMEOUT STACK_USER \
@@ -489,7 +522,7 @@ _asyncstack_report_boot() {
         _asyncstack_emit variable "$name" "${!name:-}"
     done
     for name in $_asyncstack_secrets; do
-        _asyncstack_emit secret "$name" "${!name:-}"
+        _asyncstack_emit_secret "$name" "${!name:-}"
     done
     for name in "${_asyncstack_plugins[@]}"; do
         _asyncstack_emit plugin "$name" "${GITREPO[$name]:-}" "${GITBRANCH[$name]:-}" \
@@ -522,8 +555,10 @@ set +ex
 declare -r _asyncstack_shellopts=$SHELLOPTS _asyncstack_bashopts=$BASHOPTS
 _asyncstack_umask=$(umask)
 IFS=$' \t\n'
+set -f
 # shellcheck disable=SC2206
 _asyncstack_plugins=(${DEVSTACK_PLUGINS//,/ })
+set +f
 declare -A _asyncstack_gitdir
 for _asyncstack_name in "${_asyncstack_plugins[@]}"; do
     _asyncstack_gitdir[$_asyncstack_name]=${GITDIR[$_asyncstack_name]:-}
