@@ -69,7 +69,7 @@ class Git:
         broken one is never mistaken for the repository around it.
         """
         place = [f"--git-dir={git_dir}", *([f"--work-tree={work_tree}"] if work_tree else [])]
-        return replace(self, options=(*self.options, *place), directory=work_tree or git_dir)
+        return replace(self, options=(*self.options, *place), directory=git_dir.parent)
 
     async def run(self, *arguments: str) -> Ended:
         """Run `git <arguments>`."""

@@ -1,0 +1,135 @@
+"""Shallow, partial, submodules, LFS, https: what is not the ordinary clone."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from asyncstack.git.failures import FailureClass
+from asyncstack.model import FetchStatus
+from tests.helpers.fetching import Bench
+from tests.helpers.gitserver import SmartHttp, commit_files, git, make_repository, needs, rev
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    "ref", ["master", "stable/2025.1", "1.0.0", "refs/changes/12/3412/5", "sha"]
+)
+async def test_depth(ref: str, served: Path, server: SmartHttp, bench: Bench) -> None:
+    """GIT_DEPTH: so many commits of that ref, whatever kind it is; three requests."""
+    repository = served / "plugin.git"
+    asked = rev(repository, "master~1") if ref == "sha" else ref
+    result = await bench.one(server.url("plugin.git"), asked, depth=1)
+    checkout = bench.dest / "plugin"
+    commit = rev(repository, asked)
+    assert (result.status, result.commit, result.message) == (FetchStatus.CLONED, commit, "")
+    assert git("-C", checkout, "rev-list", "--count", "HEAD") == "1\n"
+    assert git("-C", checkout, "status", "--porcelain") == ""
+    assert git("-C", checkout, "rev-parse", "--abbrev-ref", "HEAD") == "HEAD\n"
+    assert len(server.requests) <= 3
+    server.requests.clear()
+    again = await bench.one(server.url("plugin.git"), asked, depth=1)
+    assert (again.status, again.warnings) == (FetchStatus.PRESENT, ())
+
+
+async def test_depth_of_a_missing_ref(server: SmartHttp, bench: Bench) -> None:
+    """The same class of failure as in a full clone."""
+    result = await bench.one(server.url("plugin.git"), "nope", depth=1)
+    assert result.failure is FailureClass.REF_NOT_FOUND
+    assert result.attempts == 1
+
+
+@pytest.mark.parametrize("able", [True, False], ids=["server can", "server can't"])
+async def test_filter(able: bool, served: Path, server: SmartHttp, bench: Bench) -> None:
+    """Blobs of old commits stay away where the server can; where it can't, all come."""
+    repository = make_repository(served / "big.git", commits=6, payload=1000)
+    git("-C", repository, "config", "uploadpack.allowFilter", str(able).lower())
+    commit_files(repository, {"data/0": "small", "data/1": "small"})
+    result = await bench.one(server.url("big.git"), filter="blob:none")
+    checkout = bench.dest / "plugin"
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert git("-C", checkout, "status", "--porcelain") == ""
+    assert git("-C", checkout, "describe", "--tags", "origin/stable/2025.1").strip() == "1.0.0"
+    missing = git("-C", checkout, "rev-list", "--objects", "--all", "--missing=print").count("?")
+    assert (missing > 0) == able
+
+
+async def test_submodules_are_left_alone_and_said(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """As DevStack does, but not silently."""
+    modules = '[submodule "x"]\n\tpath = x\n\turl = ./x.git\n'
+    commit_files(served / "plugin.git", {".gitmodules": modules})
+    result = await bench.one(server.url("plugin.git"))
+    assert [warning.code for warning in result.warnings] == ["submodules"]
+
+
+async def test_lfs_pointers_are_left_alone_and_said(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """The pointer is checked out."""
+    attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
+    commit_files(served / "plugin.git", {".gitattributes": attributes, "x.bin": "pointer"})
+    result = await bench.one(server.url("plugin.git"))
+    assert [warning.code for warning in result.warnings] == ["lfs-pointers"]
+    assert (bench.dest / "plugin" / "x.bin").read_text() == "pointer"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    needs("openssl")
+    pair = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            *subject,
+            "-out",
+            pair[0],
+            "-keyout",
+            pair[1],
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return pair
+
+
+@pytest.mark.parametrize("ref", ["master", "1.0.0", "refs/changes/12/3412/5", "sha"])
+async def test_https(
+    ref: str,
+    served: Path,
+    certificate: tuple[Path, Path],
+    bench: Bench,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One connection, three requests, by git's own account and by the server's."""
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate[0]))
+    asked = rev(served / "plugin.git", "master~1") if ref == "sha" else ref
+    with SmartHttp(served, certificate=certificate) as https:
+        result = await bench.one(https.url("plugin.git"), asked)
+        assert (result.status, result.message) == (FetchStatus.CLONED, "")
+        assert (https.connections, len(https.requests)) == (1, 3)
+
+
+async def test_untrusted_certificate(
+    served: Path, certificate: tuple[Path, Path], bench: Bench
+) -> None:
+    """Not retried, and the hint is about certificates."""
+    with SmartHttp(served, certificate=certificate) as https:
+        result = await bench.one(https.url("plugin.git"))
+    assert (result.failure, result.attempts) == (FailureClass.TLS, 1)
+    assert "certificate" in result.hint
