@@ -55,9 +55,9 @@ class Evidence:
             case _:
                 pass
 
-    def cause(
+    def cause(  # noqa: PLR0911 – one for each kind of evidence, the strongest first
         self, status: int, mode: Mode, directory: str, plugin: str, *, ended: bool = False
-    ) -> Cause:  # noqa: PLR0911 – one for each kind of evidence, the strongest first
+    ) -> Cause:
         """The best explanation for an end with `status`; `ended`: the shell's, not the file's."""
         stack = tuple(self._frames)
         if self._missing is not None:

@@ -164,7 +164,7 @@ def forget_command(run_id: str, node: str, *, all_of_it: bool) -> str:
     directory = _directory(run_id, node)
     if all_of_it:
         return f"rm -rf {directory}; rmdir {directory}/.. 2>/dev/null"
-    files = "commands driver.bash journal loop nonce pid settings"
+    files = "alive commands driver.bash journal loop nonce pid settings"
     return f"cd {directory} 2>/dev/null && rm -f {files}"
 
 
