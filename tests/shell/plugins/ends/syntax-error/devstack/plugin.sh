@@ -1,0 +1,3 @@
+# shellcheck shell=bash disable=all
+echo this line runs
+if then

@@ -1,0 +1,2 @@
+# shellcheck shell=bash disable=all
+shopt -s nullglob failglob

@@ -1,0 +1,3 @@
+# shellcheck shell=bash disable=all
+IFS=,
+umask 0777
