@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from asyncstack import __version__
-from asyncstack.cli import demo, report, stack
+from asyncstack.cli import again, cache, demo, report, stack
 from asyncstack.cli.help import Command, Group
 
 __all__ = ["app"]
@@ -53,9 +53,18 @@ for command in (
     stack.clean,
     stack.fetch,
     stack.plan,
+    again.attach,
+    again.stop,
+    again.resume,
     report.report,
     report.runs,
     report.logs,
     demo.demo,
 ):
     app.command(cls=Command)(command)
+
+app.add_typer(cache.app, name="cache")
+
+for registered in cache.app.registered_commands:
+    registered.cls = Command
+app.add_typer(cache.app, name="cache", cls=Group)

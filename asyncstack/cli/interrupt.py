@@ -15,7 +15,8 @@ __all__ = ["Interrupted", "run_interruptible"]
 
 T = TypeVar("T")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Not SIGHUP: who closes a terminal may want to `asyncstack attach` to the run from the next one.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):  # noqa: N818 – what happened, not what went wrong

@@ -13,9 +13,12 @@ from asyncstack.model import Command, PhaseSelection
 from asyncstack.settings import RunSettings
 
 if TYPE_CHECKING:
-    from asyncstack.run.engine import Goal
+    from collections.abc import Awaitable, Callable
 
-__all__ = ["clean", "fetch", "plan", "run_command", "stack", "unstack"]
+    from asyncstack.reports.display import Display
+    from asyncstack.run.engine import Goal, RunResult
+
+__all__ = ["clean", "conduct", "fetch", "plan", "run_command", "stack", "unstack"]
 
 _LOCAL_CONF = Path("local.conf")
 
@@ -180,15 +183,25 @@ def run_command(
     verbose: bool = False,
 ) -> None:
     """Do a run with a display, print what came of it, and exit with its code."""
+    from asyncstack.run.engine import execute
+
+    conduct(
+        lambda display: execute(settings, display, goal), json=json, quiet=quiet, verbose=verbose
+    )
+
+
+def conduct(
+    work: Callable[[Display], Awaitable[RunResult]], *, json: bool, quiet: bool, verbose: bool
+) -> None:
+    """Show what `work` does while it does it, print what came of it, exit with its code."""
     from asyncstack.cli.interrupt import Interrupted, run_interruptible
     from asyncstack.cli.outcome import print_outcome
     from asyncstack.reports.display import choose_display
-    from asyncstack.run.engine import execute
 
     display = choose_display(json=json, quiet=quiet, verbose=verbose)
     try:
         with display:
-            result = run_interruptible(lambda: execute(settings, display, goal))
+            result = run_interruptible(lambda: work(display))
     except Interrupted:
         raise typer.Exit(130) from None
     if not json:

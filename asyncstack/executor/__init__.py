@@ -8,14 +8,23 @@ from typing import Literal
 
 from asyncstack.events import BarrierOpened, Emit, NodeFinished
 from asyncstack.executor.boot import Boot
-from asyncstack.executor.node import Inspection, NodeRun, open_node
+from asyncstack.executor.node import Inspection, Launch, NodeRun, open_node
 from asyncstack.executor.policy import Policy
 from asyncstack.executor.tracker import NodeTracker
 from asyncstack.model import PhaseKey, Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.strategies import free, linear
 
-__all__ = ["Boot", "Inspection", "NodeRun", "NodeTracker", "Policy", "open_node", "run_phases"]
+__all__ = [
+    "Boot",
+    "Inspection",
+    "Launch",
+    "NodeRun",
+    "NodeTracker",
+    "Policy",
+    "open_node",
+    "run_phases",
+]
 
 _STRATEGIES = {"linear": linear, "free": free}
 

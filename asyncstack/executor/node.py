@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -76,6 +77,7 @@ class NodeRun:
         self._emit = emit
         self._logs = logs
         self._tracker: NodeTracker | None = None
+        self._inbox: deque[m.Message | bytes] = deque()
         self._ended = False
         self._stopped = False
 
@@ -88,20 +90,36 @@ class NodeRun:
         started = time.monotonic()
         collector = BootCollector(self.name, localrc_path)
         known = 0
-        while items := await self._session.receive():
-            for item in items:
-                if isinstance(item, bytes):
-                    self._print(item)
-                    continue
-                boot = collector.feed(item)
-                for secret in collector.secrets[known:]:
-                    on_secret(secret)
-                known = len(collector.secrets)
-                if boot is not None:
-                    return self._booted(boot, time.monotonic() - started)
-            await self._logs.flush()
+        async for item in self._heard():
+            if isinstance(item, bytes):
+                self._print(item)
+                continue
+            boot = collector.feed(item)
+            for secret in collector.secrets[known:]:
+                on_secret(secret)
+            known = len(collector.secrets)
+            if boot is not None:
+                return self._booted(boot, time.monotonic() - started)
         self._ended = True
         raise collector.ended()
+
+    async def _heard(
+        self, patience: Callable[[], float | None] = lambda: None
+    ) -> AsyncIterator[m.Message | bytes]:
+        """What the driver says, one by one; what isn't taken is there for who asks next.
+
+        The logs are flushed behind each piece that came in. Raises TimeoutError if none comes for
+        `patience()` seconds.
+        """
+        while True:
+            while self._inbox:
+                yield self._inbox.popleft()
+            await self._logs.flush()
+            with anyio.fail_after(patience()):
+                items = await self._session.receive()
+            if not items:
+                return
+            self._inbox.extend(items)
 
     def _booted(self, boot: Boot, duration_s: float) -> Boot:
         self.boot_result = boot
@@ -152,13 +170,12 @@ class NodeRun:
     async def _ask(self, verb: str) -> list[m.Message]:
         sequence = await self._session.send(verb)
         answers: list[m.Message] = []
-        while items := await self._session.receive():
-            for item in items:
-                if isinstance(item, bytes):
-                    self._print(item)
-                    continue
-                if item == m.Done(sequence):
-                    return answers
+        async for item in self._heard():
+            if isinstance(item, bytes):
+                self._print(item)
+            elif item == m.Done(sequence):
+                return answers
+            else:
                 answers.append(item)
         self._ended = True
         raise ConnectionLostError(self.name, f"the driver ended while it was asked to {verb}")
@@ -230,19 +247,19 @@ class NodeRun:
         self, tracker: NodeTracker, timeout_s: float
     ) -> AsyncIterator[m.Message | bytes]:
         """What the driver says, logs flushed behind it; TimeoutError if a step takes too long."""
+
+        def patience() -> float | None:
+            return max(0.0, timeout_s - tracker.open_for_s) if timeout_s else None
+
         while True:
-            left = max(0.0, timeout_s - tracker.open_for_s) if tracker.open_step else timeout_s
-            with anyio.move_on_after(left if timeout_s else None) as scope:
-                items = await self._session.receive()
-            if scope.cancelled_caught:
-                if tracker.open_step and tracker.open_for_s >= timeout_s:
-                    raise TimeoutError
-                continue
-            if not items:
+            try:
+                async for item in self._heard(patience):
+                    yield item
+            except TimeoutError:
+                if tracker.open_for_s >= timeout_s:
+                    raise
+            else:
                 return
-            for item in items:
-                yield item
-            await self._logs.flush()
 
     def _tell(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -263,13 +280,12 @@ class NodeRun:
 
     async def _drain(self) -> None:
         # Up to the supervisor's word and no further: a daemon may go on printing for ever.
-        while items := await self._session.receive():
-            for item in items:
-                if isinstance(item, bytes):
-                    self._print(item)
-            await self._logs.flush()
-            if any(isinstance(item, m.Exited) for item in items):
-                return
+        async for item in self._heard():
+            if isinstance(item, bytes):
+                self._print(item)
+            elif isinstance(item, m.Exited):
+                break
+        await self._logs.flush()
 
     async def stop(self) -> None:
         """End the driver and its whole session, now; what survives is a warning."""

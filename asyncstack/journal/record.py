@@ -12,6 +12,8 @@ from msgspec import Struct, field
 from asyncstack.errors import RunDirectoryError
 from asyncstack.events import FORMAT_VERSION
 from asyncstack.model import Status
+from asyncstack.plan import PlannedPhase
+from asyncstack.settings import RunSettings
 
 __all__ = ["RecordedNode", "RecordedPlugin", "RunRecord"]
 
@@ -39,7 +41,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     """The content of run.json.
 
     Written when the run starts, with status `running`, and again when it ends. `versions` maps a
-    program to its version, `local_conf_digest` is `sha256:<hex>`, points in time are UTC.
+    program to its version, `local_conf_digest` is `sha256:<hex>`, points in time are UTC. From
+    `settings` and `plan` another controller can take the run up.
     """
 
     run_id: str
@@ -55,6 +58,9 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     phases: tuple[str, ...] = ()
     nodes: tuple[RecordedNode, ...] = ()
     plugins: tuple[RecordedPlugin, ...] = ()
+    controller_pid: int = 0
+    settings: RunSettings | None = None
+    plan: tuple[PlannedPhase, ...] = ()
 
     def write(self, path: Path) -> None:
         """Replace the file at `path` by this record, all or nothing.
@@ -63,7 +69,10 @@ class RunRecord(Struct, frozen=True, kw_only=True):
         """
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            partial.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+            partial.write_bytes(
+                msgspec.json.format(msgspec.json.encode(self, enc_hook=_encode_path), indent=2)
+                + b"\n"
+            )
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
@@ -77,8 +86,20 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     def read(cls, path: Path) -> RunRecord:
         """The record at `path`. Raises RunDirectoryError if it is missing or broken."""
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
+            return msgspec.json.decode(path.read_bytes(), type=cls, dec_hook=_decode_path)
         except OSError as error:
             raise RunDirectoryError(f"can't be read: {error.strerror}", path=str(path)) from error
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             raise RunDirectoryError(f"is no run record: {error}", path=str(path)) from error
+
+
+def _encode_path(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} in a run record")
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if issubclass(kind, Path):
+        return kind(str(value))
+    raise NotImplementedError(f"{kind.__name__} in a run record")

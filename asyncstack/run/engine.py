@@ -8,16 +8,17 @@ import platform
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from shutil import rmtree
 from typing import Literal
 
 import anyio
 import msgspec
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 from msgspec import Struct
 
 from asyncstack import __version__
-from asyncstack.errors import AsyncstackError
-from asyncstack.events import RunFinished, RunStarted
+from asyncstack.errors import AsyncstackError, RunDirectoryError
+from asyncstack.events import Event, RunFinished, RunStarted
 from asyncstack.executor import Boot
 from asyncstack.fetcher import FetchResult
 from asyncstack.journal import (
@@ -28,6 +29,7 @@ from asyncstack.journal import (
     RunRecord,
     StepLogs,
     open_journal,
+    read_events,
 )
 from asyncstack.localconf import LocalConf, is_secret
 from asyncstack.model import Status
@@ -45,7 +47,7 @@ from asyncstack.run.stages import (
 )
 from asyncstack.settings import RunSettings
 
-__all__ = ["Goal", "RunResult", "execute"]
+__all__ = ["Goal", "RunResult", "attach", "execute"]
 
 #: What a run is for: all of it, or only to bring the checkouts to $DEST.
 Goal = Literal["phases", "fetch"]
@@ -84,20 +86,64 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
     directory, once made, holds what happened until then.
     """
     batches = node_batches(settings)
-    first = batches[0][0].local_conf
-    phases = plan_run(settings, [spec.local_conf for specs in batches for spec in specs])
+    plan = plan_run(settings, [spec.local_conf for specs in batches for spec in specs])
     directory = RunDirectory.create(explicit=settings.run_directory)
-    record = _first_record(settings, first, directory, phases if goal == "phases" else [])
+    local_conf = batches[0][0].local_conf
+    record = _first_record(settings, local_conf, directory, plan if goal == "phases" else [])
     record.write(directory.run_json)
+    return await _conduct(record, directory, batches, display)
+
+
+async def attach(directory: RunDirectory, display: Display) -> RunResult:
+    """Take up a run whose controller is gone, where it stands, and bring it to its end.
+
+    The drivers went on meanwhile. All that they said is read again; what the journal has already
+    isn't written twice, and no step runs twice. Raises RunDirectoryError if the run is over or has
+    a controller, else what `execute` raises.
+    """
+    record = RunRecord.read(directory.run_json)
+    if record.settings is None or record.finished is not None:
+        raise RunDirectoryError(
+            f"the run is over: {record.status}",
+            path=str(directory.path),
+            hint=f"see how it went: asyncstack report {record.run_id}",
+        )
+    return await _conduct(record, directory, node_batches(record.settings), display, take_up=True)
+
+
+async def _conduct(
+    record: RunRecord,
+    directory: RunDirectory,
+    batches: Sequence[Sequence[NodeSpec]],
+    display: Display,
+    *,
+    take_up: bool = False,
+) -> RunResult:
+    """Journal, sinks and record around what the stages do."""
+    assert record.settings is not None
     progress = _Progress()
     started = time.monotonic()
     async with open_journal(directory) as journal:
         redactor = Redactor()
-        sinks = Sinks(directory.run_id, journal, StepLogs(directory.path), display, redactor)
-        stage = Stage(settings, directory.run_id, redactor, sinks.emit, sinks)
         for name, value in os.environ.items():
             if is_secret(name):
                 redactor.add(value)
+        seen: list[Event] = []
+        if take_up:
+            # The logs are made again from what the nodes have kept, which is all of it. Only now,
+            # when no other controller can be writing them.
+            seen = list(read_events(directory.events))
+            await to_thread.run_sync(lambda: rmtree(directory.path / "logs", ignore_errors=True))
+        logs = StepLogs(directory.path)
+        sinks = Sinks(directory.run_id, journal, logs, display, redactor, seen)
+        stage = Stage(
+            record.settings,
+            directory.run_id,
+            redactor,
+            sinks.emit,
+            sinks,
+            attach=take_up,
+        )
         sinks.emit(
             RunStarted(
                 command=record.command,
@@ -108,7 +154,7 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
             )
         )
         try:
-            await _run(stage, directory, batches, phases, goal, progress)
+            await _run(stage, directory, batches, record.plan, progress)
         except AsyncstackError as error:
             progress.exit_code = error.exit_code
             raise
@@ -116,10 +162,11 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
             progress.status, progress.exit_code = Status.CANCELLED, _INTERRUPTED
             raise
         finally:
-            duration = round(time.monotonic() - started, 6)
             sinks.emit(
                 RunFinished(
-                    status=progress.status, exit_code=progress.exit_code, duration_s=duration
+                    status=progress.status,
+                    exit_code=progress.exit_code,
+                    duration_s=round(time.monotonic() - started, 6),
                 )
             )
             with CancelScope(shield=True):
@@ -133,7 +180,6 @@ async def _run(
     directory: RunDirectory,
     batches: Sequence[Sequence[NodeSpec]],
     phases: Sequence[PlannedPhase],
-    goal: Goal,
     progress: _Progress,
 ) -> None:
     async with open_nodes(stage, [spec for specs in batches for spec in specs]) as opened:
@@ -143,7 +189,7 @@ async def _run(
         progress.status = Status.FAILED
         if all(result.status.good for result in progress.results):
             progress.status = Status.OK
-            if goal == "phases":
+            if phases:
                 await _run_batches(stage, directory, batches, opened, phases, progress)
     progress.exit_code = _EXIT_CODES.get(progress.status, _FAILED)
 
@@ -170,16 +216,19 @@ def _first_record(
     settings: RunSettings,
     local_conf: LocalConf,
     directory: RunDirectory,
-    phases: Sequence[PlannedPhase],
+    plan: Sequence[PlannedPhase],
 ) -> RunRecord:
     return RunRecord(
         run_id=directory.run_id,
-        command=settings.command if phases else "fetch",
+        command=settings.command if plan else "fetch",
         started=datetime.now(UTC),
         versions={"asyncstack": __version__, "python": platform.python_version()},
         local_conf=str(local_conf.path.absolute()),
         local_conf_digest=_digest(local_conf),
-        phases=tuple(phase.key.name for phase in phases),
+        phases=tuple(phase.key.name for phase in plan),
+        controller_pid=os.getpid(),
+        settings=settings,
+        plan=tuple(plan),
     )
 
 

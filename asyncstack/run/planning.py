@@ -56,7 +56,8 @@ async def make_plan(settings: RunSettings) -> list[Plan]:
     specs = [spec for batch in node_batches(settings) for spec in batch]
     phases = plan_run(settings, [spec.local_conf for spec in specs])
     listener = _Listener()
-    stage = Stage(settings, f"plan-{new_run_id()}", Redactor(), listener.emit, listener)
+    run_id = f"plan-{new_run_id()}"
+    stage = Stage(settings, run_id, Redactor(), listener.emit, listener, keep_top_dir=False)
     plans: list[Plan] = []
     async with open_nodes(stage, specs) as opened:
         await boot_nodes(stage, opened)

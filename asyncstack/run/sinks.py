@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from asyncstack.events import Event, StepFinished, StepOutput
+from asyncstack.events import (
+    BarrierOpened,
+    Event,
+    FetchFinished,
+    FetchStarted,
+    NodeBooted,
+    PhaseFinished,
+    PhaseStarted,
+    PluginRegistered,
+    SpanFinished,
+    StepFinished,
+    StepOutput,
+    StepStarted,
+    Warned,
+    kind_of,
+)
 from asyncstack.journal import Journal, Redactor, StepLogs, StreamRedactor
 from asyncstack.reports.display import Display
 
 __all__ = ["Sinks"]
 
 
+# What a controller that takes a run up hears, or finds out, once more.
+_TOLD_AGAIN = (
+    NodeBooted,
+    PluginRegistered,
+    Warned,
+    FetchStarted,
+    FetchFinished,
+    PhaseStarted,
+    PhaseFinished,
+    BarrierOpened,
+    StepStarted,
+    StepFinished,
+    SpanFinished,
+)
+_IDENTITY = ("node", "mode", "phase", "plugin", "code", "path", "line", "name")
+
+
 class Sinks:
-    """The one `emit` of a run."""
+    """The one `emit` of a run.
+
+    `seen` is what its journal has already, from a controller that is gone: a node that is read
+    again from the start says all of it again, and it isn't written twice.
+    """
 
     def __init__(
-        self, run_id: str, journal: Journal, logs: StepLogs, display: Display, redactor: Redactor
+        self,
+        run_id: str,
+        journal: Journal,
+        logs: StepLogs,
+        display: Display,
+        redactor: Redactor,
+        seen: Sequence[Event] = (),
     ) -> None:
         self._run_id = run_id
         self._journal = journal
@@ -23,6 +67,7 @@ class Sinks:
         self._display = display
         self._redactor = redactor
         self._streams: dict[str, StreamRedactor] = {}
+        self._seen = {_identity(event) for event in seen} - {None}
 
     def emit(self, event: Event) -> None:
         """Take one event. Raises RunDirectoryError if an earlier one couldn't be written."""
@@ -32,8 +77,9 @@ class Sinks:
         if isinstance(event, StepFinished) and event.log in self._streams:
             self._write(event.log, self._streams.pop(event.log).flush())
         event = self._redactor.event(msgspec.structs.replace(event, run_id=self._run_id))
-        self._journal.emit(event)
         self._display.emit(event)
+        if not self._seen or _identity(event) not in self._seen:
+            self._journal.emit(event)
 
     def _output(self, event: StepOutput) -> None:
         if event.log not in self._streams:
@@ -56,3 +102,11 @@ class Sinks:
             self._write(path, stream.flush())
         self._streams.clear()
         await self._logs.flush()
+
+
+def _identity(event: Event) -> tuple[object, ...] | None:
+    """What makes it this event and no other, whenever it was heard; None if it is always new."""
+    if not isinstance(event, _TOLD_AGAIN):
+        return None
+    start = event.start if isinstance(event, SpanFinished) else 0.0
+    return (kind_of(event), start, *(getattr(event, name, None) for name in _IDENTITY))

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from asyncstack.errors import AsyncstackError
 from asyncstack.events import Emit, PluginRegistered, Warned
-from asyncstack.executor import NodeRun, NodeTracker, Policy, open_node, run_phases
+from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node, run_phases
 from asyncstack.executor.node import Logs
 from asyncstack.fetcher import FetchResult, fetch
 from asyncstack.journal import Redactor, RunDirectory
@@ -42,13 +42,19 @@ T = TypeVar("T")
 
 
 class Stage(Struct, frozen=True):
-    """What every stage is given."""
+    """What every stage is given.
+
+    `attach`: the drivers run already, for a controller that is gone. `keep_top_dir`: what the
+    plugins found at TOP_DIR is there after the run.
+    """
 
     settings: RunSettings
     run_id: str
     redactor: Redactor
     emit: Emit
     logs: Logs
+    attach: bool = False
+    keep_top_dir: bool = True
 
 
 class Opened(Struct, frozen=True):
@@ -86,10 +92,10 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
             context = open_node(
                 spec.transport,
                 stage.run_id,
-                _driver_settings(stage.settings, spec),
-                spec.local_conf.node_files(dest=stage.settings.dest),
+                None if stage.attach else _launch(stage.settings, spec),
                 stage.emit,
                 stage.logs,
+                keep_top_dir=stage.keep_top_dir,
             )
             opened[spec.name] = Opened(await stack.enter_async_context(context), spec)
 
@@ -103,14 +109,15 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
         await _all(lambda one: one.node.quit(), list(opened.values()))
 
 
-def _driver_settings(settings: RunSettings, spec: NodeSpec) -> DriverSettings:
-    return DriverSettings(
+def _launch(settings: RunSettings, spec: NodeSpec) -> Launch:
+    driver = DriverSettings(
         nonce=new_nonce(),
         errexit=settings.command == "stack",
         trace=settings.trace,
         dest=settings.dest,
         secrets=secret_names(spec.local_conf.localrc or ""),
     )
+    return Launch(driver, spec.local_conf.node_files(dest=settings.dest))
 
 
 async def _all(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None:

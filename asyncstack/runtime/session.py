@@ -20,13 +20,27 @@ from asyncstack.errors import (
     DriverProtocolError,
     UnfitNodeError,
 )
-from asyncstack.runtime.bootstrap import UNFIT, follow_command, start_command, stop_command
+from asyncstack.runtime.bootstrap import (
+    UNFIT,
+    follow_command,
+    forget_command,
+    nonce_command,
+    start_command,
+    stop_command,
+)
 from asyncstack.runtime.framing import FrameParser
 from asyncstack.runtime.messages import Message, decode
 from asyncstack.runtime.payload import DriverSettings, build_payload
 from asyncstack.transports.base import Process, Transport
 
-__all__ = ["Session", "new_nonce", "start_driver", "stop_driver"]
+__all__ = [
+    "Session",
+    "attach_driver",
+    "forget_driver",
+    "new_nonce",
+    "start_driver",
+    "stop_driver",
+]
 
 
 def new_nonce() -> str:
@@ -188,6 +202,39 @@ async def start_driver(
         yield session
     finally:
         await session.aclose()
+
+
+@asynccontextmanager
+async def attach_driver(
+    transport: Transport,
+    run_id: str,
+    *,
+    reconnect_s: float = 0.0,
+    on_connection: Callable[[bool, str], None] = lambda _up, _reason: None,
+) -> AsyncIterator[Session]:
+    """Take up a driver that another controller has started: its journal is read from the start.
+
+    Commands that are sent again get the numbers that they had, and the driver does none twice.
+    Raises ConnectionLostError if the node has no such driver any more.
+    """
+    node = transport.node.name
+    found = await transport.run(nonce_command(run_id, node))
+    nonce = found.stdout.decode("ascii", "replace").strip()
+    if not nonce:
+        raise ConnectionLostError(node, f"has nothing left of run {run_id}")
+    session = Session(
+        transport, run_id, nonce, reconnect_s=reconnect_s, on_connection=on_connection
+    )
+    try:
+        await session.open(follow_command(run_id, node, offset=0))
+        yield session
+    finally:
+        await session.aclose()
+
+
+async def forget_driver(transport: Transport, run_id: str, *, all_of_it: bool) -> None:
+    """Remove the journal and all else that only a run which goes on needs; or all, TOP_DIR too."""
+    await transport.run(forget_command(run_id, transport.node.name, all_of_it=all_of_it))
 
 
 async def stop_driver(transport: Transport, run_id: str, *, grace_s: float = 5.0) -> list[str]:

@@ -40,7 +40,7 @@ def stack_until_it_waits(program: Program, trap: str = "") -> tuple[subprocess.P
     raise AssertionError(process.communicate()[1].decode())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_and_its_record_says_so(
     program: Program, number: signal.Signals
 ) -> None:

@@ -1,0 +1,102 @@
+"""`asyncstack attach`, `stop` and `resume`: runs that exist already."""
+# ruff: noqa: PLC0415 – heavy imports happen where they are needed, so that --help is quick
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+import typer
+
+from asyncstack.cli import options as o
+from asyncstack.cli.report import Run
+from asyncstack.cli.stack import conduct, run_command
+
+__all__ = ["attach", "resume", "stop"]
+
+
+def attach(
+    run: Run = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Take up a run that still goes on but has lost its controller, and bring it to its end.
+
+    A run outlives the command that started it: a closed terminal, a killed process, a laptop that
+    was rebooted. The phase that was running goes on meanwhile; here is where it is met again.
+
+    For example:
+
+      asyncstack attach
+
+      asyncstack attach 20261121-21
+    """
+    from asyncstack.journal import RunDirectory
+    from asyncstack.run.engine import attach as take_up
+
+    directory = RunDirectory.find(run)
+    conduct(lambda display: take_up(directory, display), json=json, quiet=quiet, verbose=verbose)
+
+
+def stop(run: Run = None) -> None:
+    """End a run everywhere, with all that it started, and check that nothing of it is left.
+
+    For example:
+
+      asyncstack stop
+    """
+    from asyncstack.cli.interrupt import run_interruptible
+    from asyncstack.journal import RunDirectory
+    from asyncstack.run.ending import stop as end
+
+    directory = RunDirectory.find(run)
+    stopped = run_interruptible(lambda: end(directory))
+    for node in stopped:
+        if node.problem:
+            typer.echo(f"{node.node}: unknown: {node.problem}")
+        elif node.survivors:
+            typer.echo(f"{node.node}: still there: {', '.join(node.survivors)}")
+        else:
+            typer.echo(f"{node.node}: nothing is left")
+    if any(node.survivors for node in stopped):
+        sys.exit(1)
+    if any(node.problem for node in stopped):
+        sys.exit(5)
+
+
+def resume(
+    run: Run = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> None:
+    """Run again what failed and what came after it: a new run that begins with the failed phase.
+
+    For example:
+
+      asyncstack resume
+    """
+    from asyncstack.errors import RunDirectoryError
+    from asyncstack.journal import RunDirectory, RunRecord, read_events
+    from asyncstack.model import PhaseKey, PhaseSelection
+    from asyncstack.reports.summary import summarise
+
+    directory = RunDirectory.find(run)
+    record = RunRecord.read(directory.run_json)
+    failures = summarise(read_events(directory.events)).failures
+    if record.settings is None or not record.plan:
+        raise RunDirectoryError("ran no phases", path=str(directory.path))
+    if not failures:
+        raise RunDirectoryError(
+            f"no step has failed in it: {record.status}",
+            path=str(directory.path),
+            hint="start a new one: asyncstack stack",
+        )
+    order = [phase.key for phase in record.plan]
+    first = min(order.index(PhaseKey(step.mode, step.phase)) for step in failures)
+    selection = PhaseSelection(first=order[first].name, last=record.settings.selection.last)
+    settings = msgspec.structs.replace(
+        record.settings, selection=selection, run_directory=None, update=False
+    )
+    run_command(settings, json=json, quiet=quiet, verbose=verbose)
