@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
 
-from asyncstack.events import Emit, FetchProgress, FetchRetried
+from asyncstack.events import Emit, FetchProgress, FetchRetried, FetchStarted
 from asyncstack.fetcher.retry import delay_before_retry, explain, is_throttling, sources
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.fetcher.values import FetchOptions, FetchRequest
@@ -55,6 +56,21 @@ class Job:
     start: float = 0.0
     outcome: Outcome = field(default_factory=Outcome)
     _last_progress: float = -1.0
+
+    def begin(self) -> None:
+        """Note, once, that work begins: a place in the queue is none."""
+        if self.start:
+            return
+        self.start = time.time()
+        self.emit(
+            FetchStarted(
+                plugin=self.request.plugin,
+                url=parse_url(self.request.url).url,
+                ref=self.request.ref,
+                directory=self.request.directory,
+                node=self.options.node,
+            )
+        )
 
     def progress(self, progress: Progress) -> None:
         """Pass git's progress on, ten times a second at most; the end of a stage always."""
@@ -131,6 +147,7 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
     trace.mkdir(parents=True)
     queued = anyio.current_time()
     async with job.throttle.slot(address.host) as host:
+        job.begin()
         job.outcome.add("queue", anyio.current_time() - queued)
         git = replace(job.git, on_progress=job.progress)
         ended = await operation(git.reaching(address, **trace_environment(trace)), address.url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from asyncstack.events import Emit, FetchFinished, FetchStarted, Warned
+from asyncstack.events import Emit, Warned
 from asyncstack.fetcher.attempts import Job, failed, failed_by
 from asyncstack.fetcher.cache import Cache
 from asyncstack.fetcher.checkout import make_checkout, move_into_place
@@ -19,12 +18,13 @@ from asyncstack.fetcher.decisions import Action, decide, in_order, mismatches, r
 from asyncstack.fetcher.healing import heal
 from asyncstack.fetcher.inspection import Found, State, inspect
 from asyncstack.fetcher.mirror import Store
+from asyncstack.fetcher.reporting import failure_of, finish, result_of, warn
 from asyncstack.fetcher.special import clone_partial, clone_shallow
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.fetcher.update import update_checkout
 from asyncstack.fetcher.values import FetchOptions, FetchRequest, FetchResult, FetchWarning
-from asyncstack.fetcher.warnings import about_contents, hint_for
-from asyncstack.fetcher.workspace import workspace
+from asyncstack.fetcher.warnings import about_contents
+from asyncstack.fetcher.workspace import remove_tree, workspace
 from asyncstack.git.commands import Git, resolve_commit
 from asyncstack.git.environment import base_environment
 from asyncstack.git.failures import FailureClass
@@ -105,7 +105,7 @@ class Session:
     stack: ExitStack
     environment: dict[str, str] = field(default_factory=dict)
     workspaces: dict[Path, Path] = field(default_factory=dict)
-    works: list[Path] = field(default_factory=list)
+    count: int = 0
     checkouts: anyio.CapacityLimiter = field(
         default_factory=lambda: anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
     )
@@ -124,20 +124,19 @@ class Session:
         job = self._job(request)
         problem = refuse(request)
         if problem:
-            return self._finish(self._failed(job, failed(FailureClass.REFUSED_BY_US, problem)))
-        self._emit_started(request)
+            return finish(job, failure_of(job, failed(FailureClass.REFUSED_BY_US, problem)))
         try:
             result = await self._act(job)
         except anyio.get_cancelled_exc_class():
-            self._finish(self._result(job, FetchStatus.CANCELLED, message="cancelled"))
+            finish(job, result_of(job, FetchStatus.CANCELLED, message="cancelled"))
             raise
         except OSError as error:
-            result = self._failed(job, failed_by(error))
-        return self._finish(result)
+            result = failure_of(job, failed_by(error))
+        return finish(job, result)
 
     def _job(self, request: FetchRequest) -> Job:
         git = Git(self.environment, Limits(self.options.timeout_s, self.options.stall_s))
-        return Job(request, self.options, self.emit, git, self.throttle, time.time())
+        return Job(request, self.options, self.emit, git, self.throttle)
 
     async def _act(self, job: Job) -> FetchResult:
         found = inspect(Path(job.request.directory))
@@ -147,7 +146,7 @@ class Session:
         match decision.action:
             case Action.FAIL:
                 ended = failed(decision.failure, decision.problem)
-                return self._failed(job, ended, hint=decision.hint)
+                return failure_of(job, ended, hint=decision.hint)
             case Action.CLONE:
                 return await self._clone(job)
             case Action.HEAL:
@@ -164,19 +163,20 @@ class Session:
     def _keep(self, job: Job, found: Found) -> FetchResult:
         warnings = mismatches(job.request, found) if found.state is State.CHECKOUT else []
         warnings += about_contents(Path(job.request.directory), fresh=False)
-        return self._result(job, FetchStatus.PRESENT, commit=found.commit, warnings=warnings)
+        return result_of(job, FetchStatus.PRESENT, commit=found.commit, warnings=warnings)
 
     async def _clone(self, job: Job) -> FetchResult:
         directory = Path(job.request.directory)
-        made = await self._make(job, self._work(job))
-        if isinstance(made, Ended):
-            return self._failed(job, made)
-        tree, commit = made
-        in_the_way = move_into_place(tree, directory)
+        with self._work(job) as work:
+            made = await self._make(job, work)
+            if isinstance(made, Ended):
+                return failure_of(job, made)
+            tree, commit = made
+            in_the_way = move_into_place(tree, directory)
         if in_the_way:
             return self._overtaken(job, in_the_way)
         warnings = about_contents(directory, fresh=True)
-        return self._result(job, FetchStatus.CLONED, commit=commit, warnings=warnings)
+        return result_of(job, FetchStatus.CLONED, commit=commit, warnings=warnings)
 
     async def _make(self, job: Job, work: Path) -> tuple[Path, str] | Ended:
         if not self.options.offline and (self.options.depth or self.options.filter):
@@ -197,23 +197,24 @@ class Session:
         return tree if isinstance(tree, Ended) else (tree, source.commit)
 
     async def _update(self, job: Job, found: Found) -> FetchResult:
-        updated = await update_checkout(job, self.store, found, self._work(job))
+        with self._work(job) as work:
+            updated = await update_checkout(job, self.store, found, work)
         if isinstance(updated, Ended):
-            return self._failed(job, updated)
+            return failure_of(job, updated)
         warnings = [*updated.warnings, *about_contents(found.git_dir.parent, fresh=False)]
         status = FetchStatus.UPDATED if updated.moved else FetchStatus.PRESENT
-        return self._result(job, status, commit=updated.commit, warnings=warnings)
+        return result_of(job, status, commit=updated.commit, warnings=warnings)
 
     async def _heal(self, job: Job, found: Found) -> FetchResult:
         healed = await heal(job, found)
         if isinstance(healed, Ended):
-            return self._failed(job, healed)
+            return failure_of(job, healed)
         message = f"{job.request.directory}: finished an update that had been interrupted"
-        self._warn(job.request.plugin, FetchWarning("update-resumed", message))
+        warn(job, FetchWarning("update-resumed", message))
         found = inspect(Path(job.request.directory))
         if self.options.update and not self.options.offline:
             return await self._update(job, found)
-        return self._result(job, FetchStatus.UPDATED, commit=healed)
+        return result_of(job, FetchStatus.UPDATED, commit=healed)
 
     def _overtaken(self, job: Job, in_the_way: str) -> FetchResult:
         """Something appeared at our place meanwhile: another asyncstack's checkout will do."""
@@ -221,95 +222,19 @@ class Session:
         if found.state is State.CHECKOUT:
             return self._keep(job, found)
         words = f"{job.request.directory} can't be put in place: {in_the_way}"
-        return self._failed(job, failed(FailureClass.PERMISSION, words))
+        return failure_of(job, failed(FailureClass.PERMISSION, words))
 
-    def _work(self, job: Job) -> Path:
-        """Make a job's temporary directory, beside its checkout. Raises OSError if that can't be."""
+    @contextmanager
+    def _work(self, job: Job) -> Iterator[Path]:
+        """Give a job a temporary directory beside its checkout. Raises OSError if that can't be."""
         directory = Path(job.request.directory)
         parent = directory.parent
         if parent not in self.workspaces:
             self.workspaces[parent] = self.stack.enter_context(workspace(parent))
-        work = self.workspaces[parent] / f"{len(self.works)}-{directory.name}"
-        self.works.append(work)
+        self.count += 1
+        work = self.workspaces[parent] / f"{self.count}-{directory.name}"
         work.mkdir()
-        return work
-
-    def _emit_started(self, request: FetchRequest) -> None:
-        self.emit(
-            FetchStarted(
-                plugin=request.plugin,
-                url=parse_url(request.url).url,
-                ref=request.ref,
-                directory=request.directory,
-                node=self.options.node,
-            )
-        )
-
-    def _failed(self, job: Job, ended: Ended, *, hint: str = "") -> FetchResult:
-        failure = ended.failure or FailureClass.OTHER
-        return self._result(
-            job,
-            FetchStatus.FAILED,
-            message=ended.words.strip() or f"git ended with status {ended.returncode}",
-            hint=hint or hint_for(failure),
-            failure=failure,
-        )
-
-    def _result(
-        self,
-        job: Job,
-        status: FetchStatus,
-        *,
-        commit: str = "",
-        message: str = "",
-        hint: str = "",
-        failure: FailureClass | None = None,
-        warnings: Sequence[FetchWarning] = (),
-    ) -> FetchResult:
-        request, outcome = job.request, job.outcome
-        return FetchResult(
-            plugin=request.plugin,
-            url=parse_url(request.url).url,
-            ref=request.ref,
-            directory=request.directory,
-            status=status,
-            commit=commit,
-            message=message,
-            hint=hint,
-            failure=failure,
-            attempts=outcome.attempts,
-            start=job.start,
-            end=time.time(),
-            received_bytes=outcome.received_bytes,
-            objects=outcome.objects,
-            stages=dict(outcome.stages),
-            warnings=tuple(warnings),
-        )
-
-    def _finish(self, result: FetchResult) -> FetchResult:
-        for warning in result.warnings:
-            self._warn(result.plugin, warning)
-        self.emit(
-            FetchFinished(
-                plugin=result.plugin,
-                url=result.url,
-                ref=result.ref,
-                directory=result.directory,
-                status=result.status,
-                commit=result.commit,
-                node=self.options.node,
-                start=result.start,
-                end=result.end,
-                duration_s=round(result.duration_s, 6),
-                attempts=result.attempts,
-                received_bytes=result.received_bytes,
-                objects=result.objects,
-                stages=result.stages,
-                message=result.message,
-            )
-        )
-        return result
-
-    def _warn(self, plugin: str, warning: FetchWarning) -> None:
-        code, message = warning.code, warning.message
-        self.emit(Warned(code=code, message=message, plugin=plugin, node=self.options.node))
+        try:
+            yield work
+        finally:
+            remove_tree(work)

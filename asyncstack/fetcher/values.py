@@ -57,7 +57,8 @@ class FetchResult(Struct, frozen=True):
     """How one repository ended. `commit` is what is checked out, '' if nothing is.
 
     `message` says what went wrong, in git's own last words where there are any, and `hint` the way
-    out. `stages` splits the time (queue, connect, negotiate, receive, resolve, checkout), in seconds.
+    out. `stages` splits the time between `start` and `end` (epoch seconds) into connect, negotiate,
+    receive, resolve and checkout; `queue` is what it waited for its turns, before and in between.
     """
 
     plugin: str
