@@ -55,10 +55,36 @@ class Evidence:
             case _:
                 pass
 
-    def cause(  # noqa: PLR0911 – one for each kind of evidence, the strongest first
-        self, status: int, mode: Mode, directory: str, plugin: str, *, ended: bool = False
+    def cause(
+        self,
+        status: int,
+        mode: Mode,
+        directory: str,
+        plugin: str,
+        *,
+        ended: bool = False,
+        top_dir: str = "",
     ) -> Cause:
-        """The best explanation for an end with `status`; `ended`: the shell's, not the file's."""
+        """The best explanation for an end with `status`; `ended`: the shell's, not the file's.
+
+        What failed inside our function library (below `top_dir`) is told as the plugin's call
+        of it: that is the line which its author can do something about.
+        """
+        cause = self._innermost(status, mode, directory, plugin, ended=ended)
+        if not top_dir or not cause.location.startswith(f"{top_dir}/"):
+            return cause
+        inside = 0
+        while inside < len(cause.stack) and cause.stack[inside].path.startswith(f"{top_dir}/"):
+            inside += 1
+        if not 0 < inside < len(cause.stack):
+            return cause
+        called, caller = cause.stack[inside - 1], cause.stack[inside]
+        message = cause.message or f"{cause.command} ({cause.location})"
+        return Cause(message, called.function, f"{caller.path}:{caller.line}", cause.stack[inside:])
+
+    def _innermost(  # noqa: PLR0911 – one for each kind of evidence, the strongest first
+        self, status: int, mode: Mode, directory: str, plugin: str, *, ended: bool
+    ) -> Cause:
         stack = tuple(self._frames)
         if self._missing is not None:
             gone = self._missing

@@ -47,7 +47,7 @@ class NodeTracker:
     """Follows one node through its phases.
 
     `log_path` names a step's log; `clock` (seconds, monotonic) is read only for steps that end
-    without a word from the node.
+    without a word from the node; `top_dir` is where our function library lies there.
     """
 
     def __init__(
@@ -57,12 +57,15 @@ class NodeTracker:
         commits: Mapping[str, str],
         log_path: Callable[[PlannedPhase, str], str],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        top_dir: str = "",
     ) -> None:
         self.node = node
         self._plugins = {plugin.name: plugin for plugin in plugins}
         self._commits = commits
         self._log_path = log_path
         self._clock = clock
+        self._top_dir = top_dir
         self._phase: PlannedPhase | None = None
         self._due: list[str] = []
         self._open: _Open | None = None
@@ -267,6 +270,7 @@ class NodeTracker:
             plugin.directory if plugin else "",
             step.name,
             ended=ended,
+            top_dir=self._top_dir,
         )
         return self._finish(step, Status.FAILED, sample, status, cause)
 

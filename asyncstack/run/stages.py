@@ -195,7 +195,9 @@ async def run_all(
         def log_path(phase: PlannedPhase, step: str, name: str = node.name) -> str:
             return directory.log(name, phase.index, phase.key, step)
 
-        node.begin(NodeTracker(node.name, node.booted.plugins, commits, log_path))
+        booted = node.booted
+        top_dir = booted.variables.get("TOP_DIR", "")
+        node.begin(NodeTracker(node.name, booted.plugins, commits, log_path, top_dir=top_dir))
 
     def on_barrier(key: PhaseKey) -> None:
         if key.mode is Mode.SOURCE:

@@ -455,7 +455,7 @@ _asyncstack_facts() {
     _asyncstack_emit fact kernel "$kernel"
     _asyncstack_emit fact cpus "$cpus"
     _asyncstack_emit fact memory_kib "$memory"
-    _asyncstack_emit fact user "${USER:-$EUID}"
+    _asyncstack_emit fact user "$USER"
 }
 
 # stack.sh begins with a clean environment, and so must we; a virtual environment that asyncstack
@@ -472,6 +472,8 @@ _asyncstack_clean_environment() {
     fi
     unset VIRTUAL_ENV VIRTUAL_ENV_PROMPT PYTHONHOME LANG LANGUAGE BASH_ENV
     export LC_ALL=C.UTF-8
+    # Every login has it and plugins rely on that; a container's start command may not.
+    export USER=${USER:-$(id -un)}
     PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
     umask 022
 }
