@@ -1,0 +1,105 @@
+# shellcheck shell=bash disable=SC2034,SC2016
+#
+# The files can be sourced one by one, in any order, from anywhere, again and again.
+
+# fresh SCRIPT: in a new bash, in /, with nothing but TREE; its output
+fresh() {
+    (cd / && TREE=$TREE HOST_IP=192.0.2.1 bash --norc --noprofile -c "$1" </dev/null 2>&1)
+}
+
+case_each_file_alone() {
+    local file
+    for file in functions functions-common stackrc openrc inc/ini-config inc/meta-config inc/python \
+        inc/rootwrap inc/async; do
+        is "$(fresh "source $TREE/$file; source $TREE/$file; echo \$?")" 0 "$file"
+        is "$(fresh "set -o errexit; source $TREE/$file; source $TREE/$file; echo \$?")" 0 "$file, errexit"
+    done
+    is "$(fresh 'cd "$TREE/inc"; source ../stackrc; source ini-config; echo $RC_DIR')" "$TREE"
+    is "$(fresh 'cd "$TREE"; source ./functions; source openrc; echo $RC_DIR')" "$TREE"
+}
+
+case_nounset() {
+    is "$(fresh 'set -o nounset; source $TREE/functions; GetDistro; source $TREE/stackrc
+        enable_service a; is_service_enabled a; iniset /dev/null/x a b 2>/dev/null || :
+        is_service_enabled b || echo fine')" fine
+}
+
+case_a_plugins_redefinition_stays() {
+    is "$(fresh 'source $TREE/functions; install_package() { echo mine; }
+        source $TREE/functions; source $TREE/stackrc; install_package')" mine
+}
+
+case_localrc_is_evaluated_in_the_middle() {
+    cp -r "$TREE" tree
+    cat >tree/.localrc.auto <<'END'
+DEST=/elsewhere
+enable_plugin one https://example.org/one
+disable_all_services
+enable_service key mine
+NOVA_REPO=https://mine/nova
+OSLOCFG_BRANCH=stable/1
+false
+SEEN=$REGION_NAME
+LIBS_FROM_GIT=oslo.config
+OFFLINE=yes
+END
+    is "$(TREE=$PWD/tree fresh 'source $TREE/stackrc; echo $ENABLED_SERVICES $SEEN $OFFLINE $NOVA_REPO
+        echo ${GITDIR[one]} ${GITBRANCH[oslo.config]} ${GITDIR[oslo.config]} $TEMPEST_CONFIG $DATA_DIR')" \
+        'key,mine RegionOne True https://mine/nova
+/elsewhere/one stable/1 /elsewhere/oslo.config /elsewhere/tempest/etc/tempest.conf /opt/stack/data'
+    echo 'SEEN=file' >tree/localrc
+    is "$(TREE=$PWD/tree fresh 'source $TREE/stackrc; echo $SEEN ${DEVSTACK_PLUGINS}none')" "file none"
+}
+
+case_variables() {
+    is "$(fresh 'source $TREE/stackrc; echo $SERVICE_HOST $SERVICE_PROTOCOL $SERVICE_LISTEN_ADDRESS
+        echo $DEST $DATA_DIR $LOGDIR $REQUIREMENTS_DIR $GIT_BASE $SYSLOG $SERVICE_TIMEOUT
+        echo $KEYSTONE_SERVICE_URI $NEUTRON_CONF $HORIZON_DIR $TEMPEST_CONFIG $FILES
+        [[ -x $PYTHON && $API_WORKERS -ge 2 && -n $STACK_USER && $PYTHON3_VERSION == 3.* ]] && echo good')" \
+        "192.0.2.1 http 0.0.0.0
+/opt/stack /opt/stack/data /opt/stack/logs /opt/stack/requirements https://opendev.org False 60
+http://192.0.2.1/identity /etc/neutron/neutron.conf /opt/stack/horizon /opt/stack/tempest/etc/tempest.conf $TREE/files
+good"
+}
+
+case_openrc() {
+    is "$(fresh 'source $TREE/openrc admin project; env | grep ^OS_ | sort | tr "\n" " "')" \
+        "OS_AUTH_TYPE=password OS_AUTH_URL=http://192.0.2.1/identity OS_PASSWORD=secret OS_PROJECT_DOMAIN_ID=default OS_PROJECT_NAME=project OS_REGION_NAME=RegionOne OS_USERNAME=admin OS_USER_DOMAIN_ID=default "
+}
+
+# A trace must not start a process for each line, and must say where it is.
+case_trace() {
+    has "$(fresh 'source $TREE/stackrc; f() { :; }; set -x; f')" "+ environment:1:f:" \
+        || has "$(fresh 'source $TREE/stackrc; set -x; true')" "true"
+    is "$(fresh 'source $TREE/stackrc; env | grep -c ^PS4')" 0
+}
+
+case_sudo_as_root() {
+    ((EUID == 0)) || return 0
+    mkdir -p bin
+    local program
+    for program in bash sh id env cat dirname getent cut setpriv stat chmod; do
+        ln -s "$(type -P "$program")" bin/
+    done
+    is "$(PATH=$PWD/bin fresh 'source $TREE/functions-common; sudo -E -H A=1 sh -c "echo \$A"; sh -c "sudo -n id -u"
+        sudo -u nobody -- id -un; type -P sudo; _asyncstack_check_sudo && echo may')" \
+        "1
+0
+nobody
+$TREE/tools/shims/sudo
+may"
+    printf '#!/bin/sh\necho the real one\n' >bin/sudo
+    chmod +x bin/sudo
+    is "$(PATH=$PWD/bin fresh 'source $TREE/functions-common; sudo x')" "the real one"
+}
+
+case_sudo_neither_root_nor_installed() {
+    ((EUID == 0)) || return 0
+    chmod 755 .
+    local result
+    result=$(cd / && setpriv --reuid nobody --clear-groups bash --norc -c "
+        PATH=/nothing; source $TREE/inc/sudo; PATH=\$PATH:/usr/bin:/bin; hash -r
+        type -P sudo; _asyncstack_check_sudo; sudo id" 2>&1 || :)
+    has "$result" "sudo"
+    has "$result" "root"
+}
