@@ -88,7 +88,8 @@ class Evidence:
         stack = tuple(self._frames)
         if self._missing is not None:
             gone = self._missing
-            return Cause(_missing_text(gone), gone.function, _place(gone.path, gone.line), stack)
+            place = _place(gone.path, gone.line)
+            return Cause(_missing_text(gone), gone.function, place, _called_from(gone, stack))
         if self._die is not None:
             die = self._die
             return Cause(die.text, "die", _place(die.path, die.line), stack)
@@ -139,6 +140,14 @@ def _missing_text(gone: m.Missing) -> str:
         f"{gone.function} belongs to DevStack's {gone.library}, which is not here; "
         "run with --devstack DIR"
     )
+
+
+def _called_from(gone: m.Missing, stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    # A missing function is noticed in a trap, where bash has forgotten the innermost line.
+    for index, frame in enumerate(stack):
+        if frame.path == gone.path:
+            return (Frame(frame.function, frame.path, gone.line), *stack[index + 1 :])
+    return stack
 
 
 def _place(path: str, line: int) -> str:
