@@ -1,7 +1,7 @@
 """Fetch many repositories at once: never throttled, never stuck, never half done.
 
 `fetch` is the whole interface; `raise_for_failures` is its strict form for callers who want an
-exception.
+exception, and `prefetch_requests` says what plugins would clone later by themselves.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from asyncstack.errors import FetchError, FetchTimeoutError, GitError, RefNotFoundError
 from asyncstack.fetcher.cache import default_cache_directory
+from asyncstack.fetcher.prefetch import prefetch_requests
 from asyncstack.fetcher.session import fetch
 from asyncstack.fetcher.values import FetchOptions, FetchRequest, FetchResult, FetchWarning
 from asyncstack.git.failures import FailureClass
@@ -21,6 +22,7 @@ __all__ = [
     "FetchWarning",
     "default_cache_directory",
     "fetch",
+    "prefetch_requests",
     "raise_for_failures",
 ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from asyncstack.fetcher.values import FetchWarning
 from asyncstack.git.failures import FailureClass
 
-__all__ = ["about_contents", "hint_for"]
+__all__ = ["about_contents", "hint_for", "uses_pbr"]
 
 _F = FailureClass
 _HINTS = {
@@ -42,10 +42,27 @@ def about_contents(directory: Path, *, fresh: bool) -> list[FetchWarning]:
     if fresh and (directory / ".gitmodules").is_file():
         message = f"{directory} has submodules; they are not fetched, as DevStack doesn't either"
         warnings.append(FetchWarning("submodules", message))
+    if fresh and (directory / ".git" / "shallow").exists() and uses_pbr(directory):
+        message = (
+            f"{directory} is a shallow clone of a project that takes its version from git's tags "
+            "(pbr): its version will be wrong, and installing it may fail; unset GIT_DEPTH"
+        )
+        warnings.append(FetchWarning("shallow-pbr", message))
     if fresh and _uses_lfs(directory):
         message = f"{directory} keeps files in Git LFS; only their pointers are checked out"
         warnings.append(FetchWarning("lfs-pointers", message))
     return warnings
+
+
+def uses_pbr(directory: Path) -> bool:
+    """Say whether a project's version comes from pbr, hence from git's tags and history."""
+    for name in ("pyproject.toml", "setup.py", "setup.cfg"):
+        try:
+            if b"pbr" in (directory / name).read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _uses_lfs(directory: Path) -> bool:

@@ -42,6 +42,17 @@ async def test_depth_of_a_missing_ref(server: SmartHttp, bench: Bench) -> None:
     assert result.attempts == 1
 
 
+async def test_shallow_pbr_project_is_warned_about(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Its version comes from tags that a shallow clone lacks."""
+    commit_files(served / "plugin.git", {"setup.py": "setup(setup_requires=['pbr'], pbr=True)"})
+    shallow = await bench.one(server.url("plugin.git"), depth=1)
+    assert [warning.code for warning in shallow.warnings] == ["shallow-pbr"]
+    (bench.dest / "plugin").rename(bench.dest / "elsewhere")
+    assert (await bench.one(server.url("plugin.git"))).warnings == ()
+
+
 @pytest.mark.parametrize("able", [True, False], ids=["server can", "server can't"])
 async def test_filter(able: bool, served: Path, server: SmartHttp, bench: Bench) -> None:
     """Blobs of old commits stay away where the server can; where it can't, all come."""
