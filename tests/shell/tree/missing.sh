@@ -42,7 +42,7 @@ case_names_the_plugins_line() {
     has "$(<errors)" "[ERROR] plugin.sh:$(grep -n configure_key plugin.sh | cut -d: -f1) configure_key"
 }
 
-case_before_the_stubs_are_there() {
+case_functions_common_is_enough() {
     {
         declare -p TREE EVENTS
         declare -f _asyncstack_emit
@@ -70,7 +70,8 @@ case_stubs_are_functions_that_give_way() {
     {
         declare -p TREE
         # shellcheck disable=SC2016
-        echo 'restart_apache_server() { echo mine; }; source "$TREE/stackrc"; restart_apache_server'
+        echo 'source "$TREE/functions"; restart_apache_server() { echo mine; }; source "$TREE/stackrc"
+            restart_apache_server'
     } >plugin.sh
     is "$(bash plugin.sh)" mine
 }
