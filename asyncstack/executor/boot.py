@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from asyncstack.errors import AsyncstackError, LocalConfError, PluginError, UnfitNodeError
+from asyncstack.executor.failure import SIGNALLED, signal_name
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.runtime import messages as m
 
@@ -40,6 +41,7 @@ class _Draft(Struct):
     warnings: list[Suspicion] = field(default_factory=list)
     die: m.Die | None = None
     exit_called: m.ExitCalled | None = None
+    failed: m.LocalrcFailed | None = None
     error: AsyncstackError | None = None
 
 
@@ -97,6 +99,7 @@ class BootCollector:
                     Suspicion("missing-function", text, "", self._named(path), line)
                 )
             case m.LocalrcFailed(status, path, line, command):
+                draft.failed = message
                 text = f"`{command}` failed with status {status}; localrc went on, as in DevStack"
                 draft.warnings.append(
                     Suspicion("localrc-command-failed", text, "", self._named(path), line)
@@ -124,10 +127,23 @@ class BootCollector:
             return draft.error
         if draft.die is not None:
             return self._death(draft.die)
-        line = draft.exit_called.line if draft.exit_called else 0
-        how = "was ended" if status is None else f"ended the shell with status {status}"
+        line, how = 0, "was killed before it had ended"
+        if status is not None:
+            signalled = status > SIGNALLED and draft.exit_called is None
+            how = (
+                f"was killed by {signal_name(status - SIGNALLED)}"
+                if signalled
+                else (f"ended the shell with status {status}")
+            )
+        if draft.exit_called is not None:
+            line = draft.exit_called.line
+        elif draft.failed is not None and draft.failed.status == status:
+            line, how = draft.failed.line, f"{how}: `{draft.failed.command}` failed under set -e"
         return LocalConfError(
-            f"localrc {how}", path=self._path, line=line, hint="a localrc must not call exit"
+            f"localrc {how}",
+            path=self._path,
+            line=line,
+            hint="all plugins share this shell: a localrc must neither end it nor set -e or -u",
         )
 
     def _death(self, die: m.Die) -> AsyncstackError:

@@ -9,10 +9,10 @@ from msgspec import Struct
 from asyncstack.model import Frame, Mode
 from asyncstack.runtime import messages as m
 
-__all__ = ["Cause", "Evidence", "signal_name"]
+__all__ = ["SIGNALLED", "Cause", "Evidence", "signal_name"]
 
 #: A shell's status for what a signal has ended is this plus the signal's number.
-_SIGNALLED = 128
+SIGNALLED = 128
 _FILES = {Mode.OVERRIDE_DEFAULTS: "override-defaults", Mode.SOURCE: "settings"}
 
 
@@ -125,8 +125,8 @@ def signal_name(number: int) -> str:
 
 
 def _ended_text(status: int) -> str:
-    if status > _SIGNALLED:
-        return f"the shell was ended by {signal_name(status - _SIGNALLED)}"
+    if status > SIGNALLED:
+        return f"the shell was ended by {signal_name(status - SIGNALLED)}"
     return (
         f"ended the shell that all plugins share, with status {status}: by bash's own error (see "
         "the output), `exec`, or an `exit` that a trap has hidden"

@@ -17,7 +17,7 @@ from asyncstack.events import (
     StepStarted,
     Warned,
 )
-from asyncstack.executor.failure import Cause, Evidence, signal_name
+from asyncstack.executor.failure import SIGNALLED, Cause, Evidence, signal_name
 from asyncstack.model import Declaration, PhaseKey, Plugin, Status, Usage
 from asyncstack.plan import PlannedPhase
 from asyncstack.runtime import messages as m
@@ -26,8 +26,6 @@ __all__ = ["NodeTracker", "driver_log"]
 
 #: A difference between wall clock and monotonic clock that is more than reading them costs.
 _CLOCK_STEP_S = 0.5
-#: A shell's status for a program that a signal has ended is this plus the signal's number.
-_SIGNALLED = 128
 
 
 class _Open:
@@ -243,10 +241,10 @@ class NodeTracker:
         if step.exiting is not None:
             return self._fail(step, end.status, step.exiting.sample, ended=True)
         sample = _without_usage(step.begin, end.time)
-        if end.status <= _SIGNALLED:
+        if end.status <= SIGNALLED:
             return self._fail(step, end.status, sample, ended=True)
         self.lost = True
-        name = signal_name(end.status - _SIGNALLED)
+        name = signal_name(end.status - SIGNALLED)
         message = f"the driver was killed by {name} while this ran"
         return self._finish(step, Status.LOST, sample, end.status, Cause(message))
 
