@@ -171,11 +171,17 @@ class Lab:
         environment: Mapping[str, str] | None = None,
         wrapper: Iterable[str] = (),
         timeout: float = 100,
+        own_directory: bool = False,
     ) -> Outcome:
-        """Run the program to its end; for `stack` local.conf is added."""
+        """Run the program to its end; for `stack` local.conf is added.
+
+        The run is kept in a directory of its own, unless the arguments end with one.
+        """
         if arguments[-1] in ("stack", "unstack", "clean", "fetch"):
             arguments = (*arguments, self.conf)
         line, directory = self.command(*arguments)
+        if own_directory:
+            line, directory = line[:-2], Path(arguments[-1])
         return self._outcome([*wrapper, *line], directory, environment, timeout)
 
     def plan(self, *arguments: str | Path) -> Outcome:
