@@ -58,6 +58,10 @@ class Group(TyperGroup):
         _write_parameters(self, ctx, formatter)
         self.format_commands(ctx, formatter)
 
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002
+        """The first sentence, whole, where one group stands among the commands of another."""
+        return super().get_short_help_str(1000)
+
 
 def _write_help(text: str | None, formatter: Any) -> None:
     formatter.write_paragraph()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asyncstack.journal import RunDirectory
     from asyncstack.reports.logs import LogPrinter, Selection, StepLog
 
-__all__ = ["ReportFormat", "logs", "print_lines", "report", "runs", "terminal_width"]
+__all__ = ["ReportFormat", "Run", "logs", "print_lines", "report", "runs", "terminal_width"]
 
 #: Seconds between two looks at a run that is being followed.
 FOLLOW_INTERVAL_S = 0.1

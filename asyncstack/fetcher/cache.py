@@ -28,7 +28,7 @@ from asyncstack.git.layout import pack_files, read_head, write_packed_refs
 from asyncstack.git.refs import RefTable, read_refs
 from asyncstack.git.urls import Address
 
-__all__ = ["Cache", "Facts", "Mirror", "default_cache_directory", "sound"]
+__all__ = ["Cache", "Facts", "Mirror", "default_cache_directory", "read_facts", "sound"]
 
 
 class Facts(Struct, frozen=True):

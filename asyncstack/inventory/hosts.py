@@ -12,7 +12,7 @@ from asyncstack.inventory.problems import Problems
 from asyncstack.inventory.values import Connection, InventoryHost
 from asyncstack.model import Node
 
-__all__ = ["Reader", "check_address", "check_name"]
+__all__ = ["Reader", "check_address", "check_name", "check_user"]
 
 _NAME = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:@+-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -50,7 +50,7 @@ def tab(program: Program, installed: Path, *words: str) -> list[str]:
 
 
 def test_subcommands(program: Program, installed: Path) -> None:
-    assert set(tab(program, installed, "st")) == {"stack"}
+    assert set(tab(program, installed, "unst")) == {"unstack"}
     assert {"stack", "unstack", "clean", "fetch", "plan", "report", "runs", "logs", "demo"} <= set(
         tab(program, installed, "")
     )
