@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from asyncstack.events import Warned
+from asyncstack.fetcher.asking import Questions
 from asyncstack.fetcher.attempts import Job, failed, failed_by, try_all
 from asyncstack.fetcher.cache import Cache, Mirror
 from asyncstack.fetcher.files import share_packs
@@ -19,7 +20,6 @@ from asyncstack.git.commands import (
     Git,
     clone_mirror,
     fetch_mirror,
-    ls_remote,
     pack_refs,
     resolve_commit,
 )
@@ -28,16 +28,14 @@ from asyncstack.git.layout import write_packed_refs
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import (
     RefKind,
-    RefTable,
     extra_refspec,
     kind_of_ref,
-    parse_ls_remote,
     read_refs,
     suggest,
 )
 from asyncstack.git.urls import Address, parse_url
 
-__all__ = ["Source", "Store", "ask", "resolve"]
+__all__ = ["Source", "Store", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,7 @@ class Store:
     cache: Cache | None
     fresh: set[str] = field(default_factory=set)
     locks: dict[str, anyio.Lock] = field(default_factory=dict)
+    questions: Questions = field(default_factory=Questions)
 
     def knows(self, job: Job) -> bool:
         """Say whether there is a mirror of a job's URL."""
@@ -136,23 +135,13 @@ class Store:
             return Source(mirror, commit) if commit else None
         if kind is RefKind.OTHER:
             return None  # asking costs what fetching costs: no server-side filter names one ref
-        answer = await ask(job, work)
+        answer = await self.questions.ask(job, work)
         if isinstance(answer, Ended):
             return answer
         if mirror.refs.shown() != answer.shown():
             return None
         commit = await resolve(job.git, mirror, wanted)
         return Source(mirror, commit) if commit else _no_such_ref(job, mirror)
-
-
-async def ask(job: Job, work: Path) -> RefTable | Ended:
-    """Ask the server for its branches and tags."""
-
-    async def attempt(git: Git, url: str) -> Ended:
-        return await ls_remote(git, url)
-
-    ended = await try_all(job, attempt, work)
-    return parse_ls_remote(ended.stdout) if ended.ok else ended
 
 
 async def resolve(git: Git, mirror: Mirror, wanted: str) -> str:

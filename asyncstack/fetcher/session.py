@@ -65,10 +65,12 @@ async def fetch(
 def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
     with ExitStack() as stack:
         cache = _open_cache(options, emit)
+        store = Store(cache)
+        stack.callback(store.questions.close)
         yield Session(
             options=options,
             emit=emit,
-            store=Store(cache),
+            store=store,
             throttle=Throttle(options.jobs, options.jobs_per_host),
             durations=cache.durations() if cache else {},
             stack=stack,

@@ -14,7 +14,7 @@ from asyncstack.fetcher.attempts import Job, failed
 from asyncstack.fetcher.decisions import same_url
 from asyncstack.fetcher.inspection import Found
 from asyncstack.fetcher.local_work import find_local_work, save_local_work
-from asyncstack.fetcher.mirror import Source, Store, ask
+from asyncstack.fetcher.mirror import Source, Store
 from asyncstack.fetcher.special import fetch_directly, fetch_one_ref
 from asyncstack.fetcher.values import FetchWarning
 from asyncstack.git.failures import FailureClass
@@ -37,7 +37,7 @@ class Updated:
 
 async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> Updated | Ended:
     """Move a checkout to where its ref is now; return where it is, or how that failed."""
-    target = await _target(job, found, work)
+    target = await _target(job, store, found, work)
     if isinstance(target, Ended):
         return target
     if target.commit == found.commit:
@@ -68,7 +68,7 @@ class _Target:
     name: str = ""
 
 
-async def _target(job: Job, found: Found, work: Path) -> _Target | Ended:
+async def _target(job: Job, store: Store, found: Found, work: Path) -> _Target | Ended:
     """Find out where the ref is now."""
     wanted = job.request.commit or job.request.ref
     kind = kind_of_ref(wanted)
@@ -76,7 +76,7 @@ async def _target(job: Job, found: Found, work: Path) -> _Target | Ended:
         return _Target(wanted.lower())
     if kind is RefKind.OTHER:
         return _Target()
-    answer = await ask(job, work)
+    answer = await store.questions.ask(job, work)
     if isinstance(answer, Ended):
         return answer
     name = answer.find(wanted)

@@ -54,7 +54,7 @@ async def test_second_lab_costs_one_question(served: Path, server: SmartHttp, be
         FetchStatus.CLONED,
         rev(served / "plugin.git", "master"),
     )
-    assert len(server.requests) == 2
+    assert len(server.requests) == 1
 
 
 async def test_something_new_is_fetched_into_the_mirror(
