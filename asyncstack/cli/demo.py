@@ -27,15 +27,8 @@ Directory = Annotated[
     ),
 ]
 
-#: What a user can go on with: the arguments, and what they are for.
-NEXT = (
-    ("plan", "what would run, in which order"),
-    ("stack", "again; the checkouts are there now"),
-    ("report", "the timing table of the newest run"),
-    ("logs --plugin demo-service", "what one plugin printed"),
-    ("unstack", "run plugin.sh unstack of each"),
-    ("clean", "and plugin.sh clean"),
-)
+#: What a user can go on with, in an order that makes sense.
+NEXT = ("plan", "stack", "report", "logs --plugin demo-service", "unstack", "clean")
 
 
 def demo(
@@ -66,8 +59,8 @@ def _say_what_next(folder: DemoFolder, *, json: bool, quiet: bool) -> None:
     if quiet and not json:
         typer.echo(folder.path)  # the one result that a script needs
         return
-    width = max(len(arguments) for arguments, _ in NEXT)
-    lines = [f"{folder.command} {arguments:{width}}  # {purpose}" for arguments, purpose in NEXT]
-    text = f"\nAll of it is in {folder.path}. Go on with:\n\n" + "\n".join(lines)
+    # Nothing but the commands: not every shell takes a comment behind what is pasted into it.
+    commands = "\n".join(f"{folder.command} {arguments}" for arguments in NEXT)
+    text = f"\nAll of it is in {folder.path}. Go on with:\n\n{commands}"
     text += f"\n\nand, in the end: rm -r {folder.path}"
     typer.echo(text, err=json)
