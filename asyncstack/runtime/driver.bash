@@ -246,6 +246,7 @@ _asyncstack_override_defaults() {
         _asyncstack_begin "$1"
         builtin printf '%s: these override the defaults:\n' "$1"
         _asyncstack_print "$dir/devstack/override-defaults"
+        builtin set --
         # shellcheck source=/dev/null
         builtin source "$dir/devstack/override-defaults"
         _asyncstack_end "$?"
@@ -275,6 +276,7 @@ _asyncstack_settings() {
     _asyncstack_checkout "$1"
     if [[ -f $dir/devstack/settings ]]; then
         _asyncstack_begin "$1"
+        builtin set -- # a sourced file without arguments of its own sees ours
         # shellcheck source=/dev/null
         builtin source "$dir/devstack/settings"
         _asyncstack_end "$?"
