@@ -9,7 +9,7 @@ import pytest
 
 from asyncstack.events import FetchFinished, PhaseStarted, RunFinished, StepStarted, Warned
 from asyncstack.model import FetchStatus
-from tests.helpers.lab import Lab
+from tests.helpers.lab import Lab, alive
 from tests.helpers.privileges import ordinary_user, small_disk
 
 pytestmark = pytest.mark.slow
@@ -128,7 +128,7 @@ def test_no_space_left_for_the_journal(lab: Lab) -> None:
     assert "--run-dir" in outcome.stderr
     assert outcome.no_traceback
     for pid in (lab.dest / "data/pids").read_text().split():
-        assert not Path(f"/proc/{pid}").exists()
+        assert not alive(pid)
 
 
 def test_a_run_directory_that_cannot_be_written(lab: Lab) -> None:

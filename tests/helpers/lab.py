@@ -15,7 +15,7 @@ from asyncstack.events import Event, StepFinished
 from asyncstack.journal import RunRecord, read_events
 from asyncstack.model import PhaseKey
 
-__all__ = ["Lab", "Outcome", "repository"]
+__all__ = ["Lab", "Outcome", "alive", "json_lines", "repository"]
 
 E = TypeVar("E", bound=Event)
 
@@ -83,8 +83,8 @@ class Outcome:
 
     def log(self, plugin: str, phase: str = "install") -> bytes:
         """What a step printed; empty if that was nothing."""
-        found = sorted((self.directory / "logs").glob(f"*/*-{phase}/{plugin}.log"))
-        return found[0].read_bytes() if found else b""
+        log = self.step(plugin, phase).log
+        return (self.directory / log).read_bytes() if log else b""
 
     @property
     def driver_log(self) -> str:
@@ -210,6 +210,15 @@ class Lab:
     def node_directories(self) -> list[Path]:
         """The directories of drivers on this node."""
         return sorted((self.state / "asyncstack/nodes").glob("*/*"))
+
+
+def alive(pid: int | str) -> bool:
+    """Is this process there, and more than a zombie that its parent hasn't reaped?"""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(") ")[2][0] != "Z"
 
 
 def json_lines(text: str) -> list[dict[str, Any]]:
