@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["clean", "conduct", "fetch", "plan", "run_command", "stack", "unstack"]
 
 _LOCAL_CONF = Path("local.conf")
+_INTERRUPTED = """\
+asyncstack: interrupted; what was started has been ended, what was finished is recorded
+  see it: asyncstack report"""
 
 
 def stack(
@@ -203,6 +206,8 @@ def conduct(
         with display:
             result = run_interruptible(lambda: work(display))
     except Interrupted:
+        if not json and not quiet:
+            typer.echo(_INTERRUPTED, err=True)
         raise typer.Exit(130) from None
     if not json:
         print_outcome(result.directory, table=not quiet)

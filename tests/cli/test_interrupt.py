@@ -54,6 +54,19 @@ def test_a_signal_ends_the_run_and_its_record_says_so(
     assert (record.status, record.exit_code) == (Status.CANCELLED, 130)
 
 
+def test_the_user_is_told_what_became_of_it(program: Program) -> None:
+    write_local_conf(program.folder, make_plugin(program.folder / "waits", WAITS.format(trap="")))
+    with program.start("stack", "--verbose") as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr)
+        # The step before the one that waits: from here on there is something to interrupt.
+        assert any(b"pre-install waits" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        rest = b"".join(lines).decode()
+    assert process.returncode == 130
+    assert "asyncstack: interrupted" in rest
+
+
 def test_what_was_finished_is_kept(program: Program) -> None:
     process, run = stack_until_it_waits(program)
     process.send_signal(signal.SIGINT)
