@@ -52,7 +52,6 @@ _LOCAL_CONF = Template("""\
 DEMO=$folder
 DEST=$$DEMO/dest
 DATA_DIR=$$DEMO/data
-LOGDIR=$$DEMO/logs
 
 DEMO_GREETING="good morning"
 
