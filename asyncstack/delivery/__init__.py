@@ -1,0 +1,13 @@
+"""Bring plugins to nodes over the connection that is there, or have the nodes clone by themselves.
+
+`open_depot` gives a Depot, whose `deliver` serves one node; call it for all nodes at once.
+`clone_on_node` is `--fetch-from node`.
+"""
+
+from __future__ import annotations
+
+from asyncstack.delivery.cloning import clone_on_node
+from asyncstack.delivery.session import Depot, open_depot
+from asyncstack.delivery.values import Delivered, DeliveryOptions, Parcel
+
+__all__ = ["Delivered", "DeliveryOptions", "Depot", "Parcel", "clone_on_node", "open_depot"]

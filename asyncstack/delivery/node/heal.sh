@@ -1,0 +1,62 @@
+# shellcheck shell=sh disable=SC1007,SC2034,SC2154
+# Finish an update that was killed while files were being written. The marker says from which
+# commit to which; a file that holds neither version is work of the user's and is named instead.
+changes() {
+    repository "$directory" diff-tree -r --no-renames --name-only "$@" "$old" "$new"
+}
+
+# The files that differ from a commit, by content.
+differing() {
+    rm -f "$work/index"
+    (
+        export GIT_INDEX_FILE="$work/index"
+        repository "$directory" read-tree "$1" &&
+            repository "$directory" update-index -q --refresh >/dev/null
+        repository "$directory" diff-files --name-only --diff-filter=MT
+    ) | sort
+}
+
+foreign() {
+    differing "$old" >"$work/from_old" && differing "$new" >"$work/from_new" || return
+    changes --diff-filter=MT | sort | comm -12 - "$work/from_old" | comm -12 - "$work/from_new"
+    changes --diff-filter=A | sort | comm -12 - "$work/from_new"
+    changes --diff-filter=D | sort | comm -12 - "$work/from_old"
+}
+
+# Index, files, HEAD, in that order. Only the branch that was asked for moves along.
+write_rest() {
+    rm -f "$directory/.git/index.lock" "$directory/.git/HEAD.lock"
+    try repository "$directory" read-tree "$new" || return
+    changes -z --diff-filter=D | (cd "$directory" && xargs -0 rm -f --) || return
+    changes -z --diff-filter=MTA |
+        try repository "$directory" checkout-index --force -z --stdin || return
+    repository "$directory" update-index -q --refresh >/dev/null
+    if [ -n "$branch" ] && [ "$branch" = "${ref#refs/heads/}" ]; then
+        try repository "$directory" update-ref HEAD "$new"
+    else
+        try repository "$directory" update-ref --no-deref HEAD "$new"
+    fi
+}
+
+heal() {
+    marker=$directory/.git/asyncstack-update old= new=
+    read -r old new 2>/dev/null <"$marker"
+    find_head "$directory"
+    if try repository "$directory" cat-file -e "$old^{commit}" &&
+        try repository "$directory" cat-file -e "$new^{commit}"; then
+        problem=$(foreign 2>&1 | sed 's/^/F/')
+        [ -z "$problem" ] || return 2
+        write_rest && rm -f "$marker"
+    fi
+}
+
+# Finish it, then do what is given.
+resume() {
+    heal
+    case $? in
+        0) find_head "$directory" && "$@" ;;
+        2) tell dirty "$head" ;;
+        *) tell failed "$head" ;;
+    esac
+}
+keep() { tell updated "$head"; }

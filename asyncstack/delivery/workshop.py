@@ -1,0 +1,132 @@
+"""Where payloads are made, on the controller: once for all nodes that need the same."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from asyncstack.delivery.payloads import Content, as_origin, refs_of_update
+from asyncstack.delivery.survey import Found
+from asyncstack.delivery.values import Parcel
+from asyncstack.git.commands import Git
+from asyncstack.git.environment import base_environment
+from asyncstack.git.layout import pack_files, read_head, write_config, write_packed_refs
+from asyncstack.git.process import Ended
+from asyncstack.git.refs import RefTable, read_refs
+from asyncstack.git.urls import parse_url
+
+__all__ = ["Workshop", "open_workshop"]
+
+#: Bundles that are made at once: pack-objects uses all processors by itself.
+_BUNDLES = 2
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Makes the contents of payloads and keeps what it made while it is open."""
+
+    folder: Path
+    git: Git
+    _skeletons: dict[tuple[Path, str], tuple[Content, ...]] = field(default_factory=dict)
+    _bundles: dict[tuple[Path, frozenset[str]], Path | Ended | None] = field(default_factory=dict)
+    _locks: dict[object, anyio.Lock] = field(default_factory=dict)
+    _limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_BUNDLES))
+
+    async def new(self, parcel: Parcel) -> list[Content]:
+        """Return a whole `.git`: the mirror's packs and indexes as they are, refs packed.
+
+        Raises OSError if the mirror can't be read.
+        """
+        # Refs before packs: whatever is added meanwhile, the packs have all that the refs name.
+        key = (parcel.mirror, parse_url(parcel.url).url)
+        async with self._locks.setdefault(key, anyio.Lock()):
+            if key not in self._skeletons:
+                self._skeletons[key] = await anyio.to_thread.run_sync(self._skeleton, *key)
+        folder = "checkout/.git/objects/pack"
+        packs = [Content(f"{folder}/{path.name}", path=path) for path in pack_files(parcel.mirror)]
+        return [*self._skeletons[key], *packs]
+
+    def _skeleton(self, mirror: Path, url: str) -> tuple[Content, ...]:
+        refs = read_refs(mirror)
+        git_dir = Path(tempfile.mkdtemp(dir=self.folder))
+        sha256 = any(len(oid) == 64 for oid in refs.names.values())  # noqa: PLR2004
+        write_config(git_dir, url, sha256=sha256)
+        write_packed_refs(git_dir, as_origin(refs))
+        (git_dir / "HEAD").write_text("ref: refs/heads/master\n", "ascii")
+        names = ["config", "packed-refs", "HEAD"]
+        branch = read_head(mirror).removeprefix("ref: ")
+        if branch in refs.names:
+            head = git_dir / "refs" / "remotes" / "origin" / "HEAD"
+            head.parent.mkdir(parents=True)
+            name = branch.removeprefix("refs/heads/")
+            head.write_text(f"ref: refs/remotes/origin/{name}\n", "utf-8", "surrogateescape")
+            names.append("refs/remotes/origin/HEAD")
+        folders = ("objects/info/", "objects/pack/", "refs/heads/", "refs/tags/", "info/")
+        return (
+            *(Content(f"checkout/.git/{name}") for name in folders),
+            *(Content(f"checkout/.git/{name}", (git_dir / name).read_bytes()) for name in names),
+        )
+
+    async def update(self, parcel: Parcel, found: Found) -> list[Content] | Ended:
+        """Return what brings an older checkout here, or how making it failed.
+
+        Raises OSError if the mirror can't be read.
+        """
+        refs = await anyio.to_thread.run_sync(read_refs, parcel.mirror)
+        bundle = await self._bundle(parcel, found, refs)
+        if isinstance(bundle, Ended):
+            return bundle
+        gone, changed = refs_of_update(refs, parcel.ref, found.refs)
+        contents = [Content("gone", gone), Content("refs", changed)]
+        return contents if bundle is None else [*contents, Content("bundle", path=bundle)]
+
+    async def _bundle(self, parcel: Parcel, found: Found, refs: RefTable) -> Path | Ended | None:
+        """Make the thin bundle of what a checkout lacks; None if that is nothing."""
+        if found.commit == parcel.commit:
+            return None
+        # What a shallow or partial clone has of a commit's history can't be known: it gets all.
+        tips = {found.commit, *found.refs.values()} if not found.reduced else set[str]()
+        git = self.git.at(parcel.mirror)
+        known = await _existing(git, tips, refs)
+        key = (parcel.mirror, known)
+        async with self._locks.setdefault(key, anyio.Lock()):
+            if key not in self._bundles:
+                async with self._limiter:
+                    self._bundles[key] = await self._make_bundle(git, known)
+        return self._bundles[key]
+
+    async def _make_bundle(self, git: Git, known: frozenset[str]) -> Path | Ended | None:
+        path = self.folder / f"bundle-{len(self._bundles)}"
+        negatives = [f"^{commit}" for commit in sorted(known)]
+        ended = await git.run("bundle", "create", "--quiet", str(path), "--all", *negatives)
+        if "empty bundle" in ended.words:
+            return None
+        return path if ended.ok else ended
+
+
+#: Commits on one command line.
+_MANY = 1000
+
+
+async def _existing(git: Git, tips: set[str], refs: RefTable) -> frozenset[str]:
+    """Return those of a checkout's commits that the mirror has, too."""
+    known = tips & {*refs.names.values(), *refs.peeled.values()}
+    doubtful: Sequence[str] = sorted(tips - known)[:_MANY]
+    if doubtful:
+        ended = await git.run("rev-list", "--no-walk", "--ignore-missing", *doubtful)
+        known |= set(ended.stdout.split())
+    return frozenset(sorted(known)[:_MANY])
+
+
+@contextmanager
+def open_workshop() -> Iterator[Workshop]:
+    """Open a workshop in a temporary directory, which goes with it."""
+    with tempfile.TemporaryDirectory(prefix="asyncstack-") as folder:
+        yield Workshop(Path(folder), Git(base_environment(os.environ)))
