@@ -9,29 +9,39 @@ from msgspec import Struct
 
 from asyncstack.model import Command, PhaseSelection
 
-__all__ = ["RunSettings"]
+__all__ = ["FetchSettings", "NodeSettings", "RunSettings"]
 
 
-class RunSettings(Struct, frozen=True, kw_only=True):
-    """One run, as it was asked for. Times are seconds, 0 means without limit.
+class FetchSettings(Struct, frozen=True, kw_only=True):
+    """How plugins are brought to $DEST.
 
-    `run_directory` None: a new one where runs are kept. `trace` turns xtrace on in the plugins.
-    Without an inventory and without nodes (`USER@HOST[:PORT]`) the run is the local host's.
-    `order` names groups, one of which finishes everything before the next begins. A node that
-    fails stops the others at the next barrier unless `keep_going`, or no more than `max_fail` (a
-    number, or a percentage of the nodes) have failed.
+    `update` moves checkouts that are there, those in `only` if it names any; with `force` also over
+    local work, which is saved first. `locked`: exactly the commits of asyncstack.lock; `write_lock`
+    makes that file. `mirrors` are (FROM, TO) prefixes of URLs; `filter` is git's. `prefetch` also
+    brings what the plugins would clone by themselves later.
     """
 
-    local_conf: Path = Path("local.conf")
-    command: Command = "stack"
-    selection: PhaseSelection = PhaseSelection()
     jobs: int = 16
     jobs_per_host: int = 16
     update: bool = False
-    dest: str = ""
-    run_directory: Path | None = None
-    step_timeout_s: float = 0.0
-    trace: bool = False
+    only: tuple[str, ...] = ()
+    force: bool = False
+    locked: bool = False
+    write_lock: bool = False
+    filter: str = ""
+    mirrors: tuple[tuple[str, str], ...] = ()
+    prefetch: bool = False
+
+
+class NodeSettings(Struct, frozen=True, kw_only=True):
+    """Which nodes, and how they keep step.
+
+    Without an inventory and without nodes (`USER@HOST[:PORT]`) it is the local host. `order` names
+    groups, one of which finishes everything before the next begins. A node that fails stops the
+    others at the next barrier unless `keep_going`, or no more than `max_fail` (a number, or a
+    percentage of the nodes) have failed.
+    """
+
     inventory: Path | None = None
     nodes: tuple[str, ...] = ()
     limit: str = ""
@@ -40,3 +50,20 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     keep_going: bool = False
     max_fail: str = ""
     accept_new_host_keys: bool = False
+
+
+class RunSettings(Struct, frozen=True, kw_only=True):
+    """One run, as it was asked for. Times are seconds, 0 means without limit.
+
+    `run_directory` None: a new one where runs are kept. `trace` turns xtrace on in the plugins.
+    """
+
+    local_conf: Path = Path("local.conf")
+    command: Command = "stack"
+    selection: PhaseSelection = PhaseSelection()
+    fetch: FetchSettings = FetchSettings()
+    nodes: NodeSettings = NodeSettings()
+    dest: str = ""
+    run_directory: Path | None = None
+    step_timeout_s: float = 0.0
+    trace: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import anyio
@@ -12,13 +12,14 @@ __all__ = ["free", "linear"]
 N = TypeVar("N")
 P = TypeVar("P")
 Work = Callable[[N, P], Coroutine[Any, Any, None]]
+Barrier = Callable[[P], Awaitable[bool]]
 
 
 async def linear(
     nodes: Sequence[N],
     phases: Sequence[P],
     work: Work[N, P],
-    barrier: Callable[[P], bool],
+    barrier: Barrier[P],
 ) -> None:
     """All nodes finish a phase before any starts the next.
 
@@ -28,7 +29,7 @@ async def linear(
         async with anyio.create_task_group() as tasks:
             for node in nodes:
                 tasks.start_soon(work, node, phase)
-        if not barrier(phase):
+        if not await barrier(phase):
             return
 
 
@@ -36,7 +37,7 @@ async def free(
     nodes: Sequence[N],
     phases: Sequence[P],
     work: Work[N, P],
-    barrier: Callable[[P], bool],
+    barrier: Barrier[P],
 ) -> None:
     """Each node goes at its own pace; `barrier` is asked once, when all are through."""
 
@@ -48,4 +49,4 @@ async def free(
         for node in nodes:
             tasks.start_soon(all_phases, node)
     if phases:
-        barrier(phases[-1])
+        await barrier(phases[-1])

@@ -8,16 +8,23 @@ from typing import Annotated
 import typer
 
 from asyncstack.cli import completion
+from asyncstack.errors import SettingsError
 
 __all__ = [
     "Dest",
+    "Filter",
+    "Force",
     "FromPhase",
     "Jobs",
     "JobsPerHost",
     "Json",
     "LocalConfPath",
+    "Locked",
+    "Mirror",
+    "Names",
     "Phase",
     "PlanJson",
+    "Prefetch",
     "Quiet",
     "RunDir",
     "StepTimeout",
@@ -25,6 +32,8 @@ __all__ = [
     "UntilPhase",
     "Update",
     "Verbose",
+    "WriteLock",
+    "mirrors",
 ]
 
 LocalConfPath = Annotated[
@@ -55,6 +64,40 @@ Dest = Annotated[str, typer.Option(metavar="DIR", help="Override DEST of localrc
 Update = Annotated[
     bool, typer.Option("--update", help="Update checkouts that are there (as RECLONE=True does).")
 ]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Update over local work as well; it is saved to a ref first, and named."
+    ),
+]
+Locked = Annotated[
+    bool, typer.Option("--locked", help="Use exactly the commits of asyncstack.lock.")
+]
+WriteLock = Annotated[
+    bool, typer.Option("--write-lock", help="Write the commits to asyncstack.lock.")
+]
+Mirror = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FROM=TO",
+        help="Try URLs that begin with FROM at TO first (repeatable).",
+        show_default=False,
+    ),
+]
+Filter = Annotated[
+    str,
+    typer.Option(
+        "--filter", metavar="SPEC", help="A partial clone, such as blob:none, if the server can."
+    ),
+]
+Prefetch = Annotated[
+    bool,
+    typer.Option("--prefetch", help="Fetch what plugins would clone later (LIBS_FROM_GIT), too."),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help="With --update: these plugins.", show_default=False),
+]
 StepTimeout = Annotated[
     float,
     typer.Option(
@@ -74,3 +117,16 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only re
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Plain lines, with what each step prints.")
 ]
+
+
+def mirrors(values: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """The pairs of --mirror. Raises SettingsError for one that is none."""
+    pairs: list[tuple[str, str]] = []
+    for value in values or ():
+        source, sign, target = value.partition("=")
+        if not (source and sign and target):
+            raise SettingsError(
+                f"--mirror {value}: is no FROM=TO", hint="write --mirror https://a/=https://b/"
+            )
+        pairs.append((source, target))
+    return tuple(pairs)

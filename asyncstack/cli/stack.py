@@ -10,7 +10,7 @@ import typer
 
 from asyncstack.cli import options as o
 from asyncstack.model import Command, PhaseSelection
-from asyncstack.settings import RunSettings
+from asyncstack.settings import FetchSettings, RunSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,6 +35,11 @@ def stack(
     until_phase: o.UntilPhase = "",
     dest: o.Dest = "",
     update: o.Update = False,
+    force: o.Force = False,
+    locked: o.Locked = False,
+    mirror: o.Mirror = None,
+    filter_: o.Filter = "",
+    prefetch: o.Prefetch = False,
     step_timeout: o.StepTimeout = 0,
     run_dir: o.RunDir = None,
     trace: o.Trace = False,
@@ -54,14 +59,23 @@ def stack(
       asyncstack stack ~/devstack/local.conf --until-phase install
 
       asyncstack stack --phase extra --step-timeout 600
+
+      asyncstack stack --locked
     """
     settings = RunSettings(
         local_conf=local_conf,
-        jobs=jobs,
-        jobs_per_host=jobs_per_host,
         selection=PhaseSelection(phase, from_phase, until_phase),
+        fetch=FetchSettings(
+            jobs=jobs,
+            jobs_per_host=jobs_per_host,
+            update=update,
+            force=force,
+            locked=locked,
+            mirrors=o.mirrors(mirror),
+            filter=filter_,
+            prefetch=prefetch,
+        ),
         dest=dest,
-        update=update,
         step_timeout_s=step_timeout,
         run_directory=run_dir,
         trace=trace,
@@ -127,10 +141,16 @@ def _without_phases(
 
 def fetch(
     local_conf: o.LocalConfPath = _LOCAL_CONF,
+    names: o.Names = None,
     jobs: o.Jobs = 16,
     jobs_per_host: o.JobsPerHost = 16,
     dest: o.Dest = "",
     update: o.Update = False,
+    force: o.Force = False,
+    locked: o.Locked = False,
+    write_lock: o.WriteLock = False,
+    mirror: o.Mirror = None,
+    filter_: o.Filter = "",
     run_dir: o.RunDir = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
@@ -138,18 +158,30 @@ def fetch(
 ) -> None:
     """Clone the plugins, or update them, and run nothing.
 
+    With --update, NAMEs say which plugins; all of them if none is given.
+
     For example:
 
       asyncstack fetch -j 8
 
-      asyncstack fetch --update
+      asyncstack fetch --write-lock
+
+      asyncstack fetch local.conf heat ironic --update
     """
     settings = RunSettings(
         local_conf=local_conf,
-        jobs=jobs,
-        jobs_per_host=jobs_per_host,
+        fetch=FetchSettings(
+            jobs=jobs,
+            jobs_per_host=jobs_per_host,
+            update=update,
+            only=tuple(names or ()),
+            force=force,
+            locked=locked,
+            write_lock=write_lock,
+            mirrors=o.mirrors(mirror),
+            filter=filter_,
+        ),
         dest=dest,
-        update=update,
         run_directory=run_dir,
     )
     run_command(settings, goal="fetch", json=json, quiet=quiet, verbose=verbose)

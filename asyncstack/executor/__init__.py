@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from asyncstack.events import BarrierOpened, Emit, NodeFinished
@@ -36,7 +36,7 @@ async def run_phases(
     *,
     strategy: Literal["linear", "free"] = "linear",
     policy: Policy,
-    on_barrier: Callable[[PhaseKey], None] = lambda _key: None,
+    on_barrier: Callable[[PhaseKey], Awaitable[None]],
     step_timeout_s: float = 0.0,
 ) -> None:
     """Run all phases on all nodes. How each node ended is its `status`.
@@ -51,10 +51,10 @@ async def run_phases(
         await node.run_phase(phase, step_timeout_s)
         finished[node.name] = time.monotonic()
 
-    def barrier(phase: PlannedPhase) -> bool:
+    async def barrier(phase: PlannedPhase) -> bool:
         if len(nodes) > 1:
             emit(_opened(phase.key, finished))
-        on_barrier(phase.key)
+        await on_barrier(phase.key)
         failed = sum(node.status is not Status.RUNNING for node in nodes)
         return policy.allows(failed, len(nodes))
 

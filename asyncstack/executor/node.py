@@ -61,6 +61,13 @@ class Inspection(Struct, frozen=True):
     declarations: tuple[Declaration, ...]
 
 
+class Repositories(Struct, frozen=True):
+    """What GITREPO, GITDIR and GITBRANCH name; `libraries` is LIBS_FROM_GIT."""
+
+    repositories: tuple[m.Repository, ...]
+    libraries: str
+
+
 class NodeRun:
     """A node whose driver has been started. Made by `open_node`; one task at a time."""
 
@@ -166,6 +173,13 @@ class NodeRun:
                 case _:
                     pass
         return Inspection(checkouts, tuple(declarations))
+
+    async def repositories(self) -> Repositories:
+        """What the plugins may clone later; complete once their settings are loaded."""
+        answers = await self._ask("repositories")
+        libraries = [a.value for a in answers if isinstance(a, m.Variable)]
+        found = tuple(a for a in answers if isinstance(a, m.Repository))
+        return Repositories(found, libraries[0] if libraries else "")
 
     async def _ask(self, verb: str) -> list[m.Message]:
         sequence = await self._session.send(verb)

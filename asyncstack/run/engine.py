@@ -35,6 +35,7 @@ from asyncstack.localconf import LocalConf, is_secret
 from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
+from asyncstack.run.fetching import save_lock
 from asyncstack.run.nodes import NodeSpec, node_batches, plan_run
 from asyncstack.run.sinks import Sinks
 from asyncstack.run.stages import (
@@ -189,6 +190,7 @@ async def _run(
         progress.status = Status.FAILED
         if all(result.status.good for result in progress.results):
             progress.status = Status.OK
+            save_lock(stage.settings.fetch, opened[0].spec.local_conf.path, progress.results)
             if phases:
                 await _run_batches(stage, directory, batches, opened, phases, progress)
     progress.exit_code = _EXIT_CODES.get(progress.status, _FAILED)
@@ -208,7 +210,7 @@ async def _run_batches(
     for specs in batches:
         batch = [of_name[spec.name] for spec in specs]
         status = progress.status = await run_all(stage, directory, batch, phases, commits)
-        if status is not Status.OK and not stage.settings.keep_going:
+        if status is not Status.OK and not stage.settings.nodes.keep_going:
             return
 
 

@@ -21,7 +21,7 @@ from asyncstack.inventory import (
 from asyncstack.localconf import LocalConf, read_local_conf
 from asyncstack.model import Node
 from asyncstack.plan import PlannedPhase, plan_phases
-from asyncstack.settings import RunSettings
+from asyncstack.settings import NodeSettings, RunSettings
 from asyncstack.transports.base import Transport
 from asyncstack.transports.local import LocalTransport
 
@@ -52,12 +52,12 @@ def node_batches(settings: RunSettings) -> list[list[NodeSpec]]:
 
     Raises InventoryError, SettingsError or LocalConfError.
     """
-    if settings.inventory is None and not settings.nodes:
+    if settings.nodes.inventory is None and not settings.nodes.nodes:
         return [[_local_host(settings)]]
-    inventory = _inventory(settings)
+    inventory = _inventory(settings.nodes)
     batches: Sequence[Sequence[InventoryHost]] = [inventory.hosts]
-    if settings.order:
-        batches = order_groups(inventory, settings.order)
+    if settings.nodes.order:
+        batches = order_groups(inventory, settings.nodes.order)
     connects = anyio.CapacityLimiter(CONNECTS)
     found: dict[Path, LocalConf] = {}
     return [[_spec(host, settings, connects, found) for host in hosts] for hosts in batches]
@@ -68,7 +68,7 @@ def _local_host(settings: RunSettings) -> NodeSpec:
     return NodeSpec(transport, read_local_conf(settings.local_conf), remote=False)
 
 
-def _inventory(settings: RunSettings) -> Inventory:
+def _inventory(settings: NodeSettings) -> Inventory:
     if settings.inventory is not None and settings.nodes:
         raise SettingsError(
             "-i/--inventory and -n/--node can't go together", hint="add the node to the inventory"
@@ -96,7 +96,7 @@ def _spec(
     from asyncstack.transports.ssh import SshOptions, SshTransport  # noqa: PLC0415
 
     options = SshOptions(
-        key_file=str(host.key_file or ""), accept_new_host_keys=settings.accept_new_host_keys
+        key_file=str(host.key_file or ""), accept_new_host_keys=settings.nodes.accept_new_host_keys
     )
     return NodeSpec(SshTransport(host.node, options, connects), local_conf, remote=True)
 

@@ -14,13 +14,13 @@ from asyncstack.errors import AsyncstackError
 from asyncstack.events import Emit, PluginRegistered, Warned
 from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node, run_phases
 from asyncstack.executor.node import Logs
-from asyncstack.fetcher import FetchResult, fetch
+from asyncstack.fetcher import FetchRequest, FetchResult, fetch, prefetch_requests
 from asyncstack.journal import Redactor, RunDirectory
 from asyncstack.localconf import secret_names, suspicions
 from asyncstack.model import Mode, PhaseKey, Status, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import validate
-from asyncstack.run.fetching import fetch_options, fetch_requests
+from asyncstack.run.fetching import fetch_options, fetch_requests, split_update
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import new_nonce
@@ -172,13 +172,29 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> list[FetchRes
     results: list[FetchResult] = []
 
     async def fetch_for(one: Opened) -> None:
+        booted, settings = one.node.booted, stage.settings.fetch
+        requests = fetch_requests(settings, booted.plugins, one.spec.local_conf.path)
         await one.node.prepare()
-        options = fetch_options(stage.settings, one.node.booted)
-        requests = fetch_requests(one.node.booted.plugins)
-        results.extend(await fetch(requests, options, stage.emit))
+        options = fetch_options(settings, booted)
+        for some, how in split_update(settings, requests, options):
+            results.extend(await fetch(some, how, stage.emit))
 
     await _all(fetch_for, opened)
     return results
+
+
+async def _prefetch(stage: Stage, node: NodeRun) -> None:
+    """Fetch what the plugins would clone later. One that fails is left to its plugin."""
+    settings, booted = stage.settings.fetch, node.booted
+    found = await node.repositories()
+    requests = prefetch_requests(
+        {r.name: r.url for r in found.repositories},
+        {r.name: r.directory for r in found.repositories},
+        {r.name: r.ref for r in found.repositories},
+        libraries=found.libraries,
+        fetched=[FetchRequest(p.name, p.url, p.ref, p.directory) for p in booted.plugins],
+    )
+    await fetch(requests, fetch_options(settings, booted), stage.emit)
 
 
 async def run_all(
@@ -199,13 +215,16 @@ async def run_all(
         top_dir = booted.variables.get("TOP_DIR", "")
         node.begin(NodeTracker(node.name, booted.plugins, commits, log_path, top_dir=top_dir))
 
-    def on_barrier(key: PhaseKey) -> None:
-        if key.mode is Mode.SOURCE:
-            for node in nodes:
-                found = dependency_suspicions(node.booted.plugins, node.declarations)
-                warn(stage.emit, found, node.name)
+    async def on_barrier(key: PhaseKey) -> None:
+        if key.mode is not Mode.SOURCE:
+            return
+        for node in nodes:
+            found = dependency_suspicions(node.booted.plugins, node.declarations)
+            warn(stage.emit, found, node.name)
+            if stage.settings.fetch.prefetch and node.status is Status.RUNNING:
+                await _prefetch(stage, node)
 
-    settings = stage.settings
+    settings = stage.settings.nodes
     await run_phases(
         nodes,
         phases,
@@ -213,7 +232,7 @@ async def run_all(
         strategy=settings.strategy,
         policy=Policy(keep_going=settings.keep_going, max_fail=settings.max_fail),
         on_barrier=on_barrier,
-        step_timeout_s=settings.step_timeout_s,
+        step_timeout_s=stage.settings.step_timeout_s,
     )
     return worst(node.status for node in nodes)
 

@@ -41,7 +41,7 @@ declare -r _asyncstack_top_dir=$TOP_DIR
 _asyncstack_emit() {
     { local -; builtin set +xeuk; } 2>/dev/null
     local _asyncstack_field _asyncstack_line='' _asyncstack_limit=400
-    case $1 in register | plugin | variable | secret) _asyncstack_limit=8000 ;; esac
+    case $1 in register | plugin | repository | variable | secret) _asyncstack_limit=8000 ;; esac
     for _asyncstack_field; do
         if ((${#_asyncstack_field} > _asyncstack_limit)); then
             _asyncstack_field=${_asyncstack_field:0:_asyncstack_limit-1}…
@@ -391,6 +391,16 @@ _asyncstack_inspect() {
     done
 }
 
+# _asyncstack_repositories: what plugins may clone later, for who wants to have it there before.
+_asyncstack_repositories() {
+    local name
+    _asyncstack_emit variable LIBS_FROM_GIT "${LIBS_FROM_GIT:-}"
+    for name in "${!GITREPO[@]}"; do
+        _asyncstack_emit repository "$name" "${GITREPO[$name]}" "${GITDIR[$name]:-}" \
+            "${GITBRANCH[$name]:-}"
+    done
+}
+
 # _asyncstack_prepare: $DEST and $DATA_DIR, as stack.sh makes them: existing ones are left alone.
 _asyncstack_prepare() {
     local directory
@@ -425,6 +435,7 @@ _asyncstack_serve() {
             { builtin set +xe; } 2>/dev/null
             ;;
         inspect) _asyncstack_inspect ;;
+        repositories) _asyncstack_repositories ;;
         prepare) _asyncstack_prepare ;;
         quit)
             builtin trap - EXIT

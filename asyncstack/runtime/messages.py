@@ -30,6 +30,7 @@ __all__ = [
     "PluginListed",
     "Reason",
     "Register",
+    "Repository",
     "Requires",
     "Sample",
     "Secret",
@@ -145,6 +146,15 @@ class Checkout(Message, frozen=True, array_like=True):
     name: str
     state: str
     commit: str
+
+
+class Repository(Message, frozen=True, array_like=True):
+    """An entry of GITREPO, with its GITDIR and GITBRANCH."""
+
+    name: str
+    url: str
+    directory: str
+    ref: str
 
 
 class Unprepared(Message, frozen=True, array_like=True):
@@ -320,6 +330,7 @@ _KINDS: dict[str, type[Message]] = {
     "defines": Defines,
     "requires": Requires,
     "checkout": Checkout,
+    "repository": Repository,
     "unprepared": Unprepared,
     "warning": Warning_,
     "missing": Missing,
