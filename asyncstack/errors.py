@@ -7,6 +7,7 @@ error but a value (`StepResult`, `FetchResult`): only what nobody can go on from
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 __all__ = [
@@ -48,6 +49,10 @@ class AsyncstackError(Exception):
         super().__init__(problem)
         self.problem = problem
         self.hint = hint
+
+    def hide(self, hide: Callable[[str], str]) -> None:
+        """Take secrets out of what it says; `hide` gives a text without them."""
+        self.problem, self.hint = hide(self.problem), hide(self.hint)
 
     @property
     def subject(self) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "LocalConf",
     "Section",
     "is_secret",
+    "literal_secrets",
     "parse_sections",
     "read_local_conf",
     "secret_names",
@@ -30,6 +31,9 @@ __all__ = [
 _HEADER = re.compile(r"\[\[.+\|.*\]\]")
 _ASSIGNMENT = re.compile(
     r"^\s*(?:(?:export|declare|typeset|local)\s+(?:-\S+\s+)*)?(\w+)=", re.MULTILINE
+)
+_LITERAL = re.compile(
+    r"""^\s*(?:export\s+)?(\w+)=(?:('[^'\n]+'|"[^"$`\\\n]+")|([^\s'"$`\\;&|()#]+))""", re.MULTILINE
 )
 # KEY as a word of the name: KEYSTONE_REGION_NAME is none.
 _SECRET = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|(?:^|_)(?:API|PRIVATE|ACCESS)?KEYS?(?:$|_)")
@@ -163,6 +167,15 @@ def secret_names(localrc: str) -> tuple[str, ...]:
     """The variables that a localrc assigns and whose values nobody should read."""
     names = dict.fromkeys(_ASSIGNMENT.findall(localrc))
     return tuple(name for name in names if is_secret(name))
+
+
+def literal_secrets(localrc: str) -> list[str]:
+    """The secrets that stand in a localrc as they are: known before bash has read it."""
+    return [
+        (quoted or plain).strip("'\"")
+        for name, quoted, plain in _LITERAL.findall(localrc)
+        if is_secret(name)
+    ]
 
 
 def is_secret(name: str) -> bool:

@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from asyncstack.errors import PluginError
 from asyncstack.model import Plugin
 
-__all__ = ["PROTOCOLS", "problem_of", "validate"]
+__all__ = ["PROTOCOLS", "problem_of", "secrets_in", "validate"]
 
 #: Of the URLs that git may be given. `ext::` runs any command; others nobody serves.
 PROTOCOLS = ("https", "http", "ssh", "git", "file")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)@")
+_TOKEN_LENGTH = 20
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!/?/)[^:]")
 # What git-check-ref-format refuses; a SHA and refs/changes/… pass.
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^/|/$|\.$|\.lock$")
+
+
+def secrets_in(url: str) -> list[str]:
+    """The credentials that a URL holds; a user name alone is one if it looks like a token."""
+    found = _USERINFO.match(url)
+    if found is None:
+        return []
+    user, colon, password = found[1].partition(":")
+    return [password, unquote(password)] if colon else [user] if len(user) >= _TOKEN_LENGTH else []
 
 
 def validate(plugins: Iterable[Plugin]) -> list[PluginError]:

@@ -97,18 +97,23 @@ class NodeRun:
         started = time.monotonic()
         collector = BootCollector(self.name, localrc_path)
         known = 0
-        async for item in self._heard():
-            if isinstance(item, bytes):
-                self._print(item)
-                continue
-            boot = collector.feed(item)
-            for secret in collector.secrets[known:]:
-                on_secret(secret)
-            known = len(collector.secrets)
-            if boot is not None:
-                return self._booted(boot, time.monotonic() - started)
-        self._ended = True
-        raise collector.ended()
+        # What localrc prints waits until it is known what in it is secret.
+        held: list[bytes] = []
+        try:
+            async for item in self._heard():
+                if isinstance(item, bytes):
+                    held.append(item)
+                    continue
+                boot = collector.feed(item)
+                for secret in collector.secrets[known:]:
+                    on_secret(secret)
+                known = len(collector.secrets)
+                if boot is not None:
+                    return self._booted(boot, time.monotonic() - started)
+            self._ended = True
+            raise collector.ended()
+        finally:
+            self._print(b"".join(held))
 
     async def _heard(
         self, patience: Callable[[], float | None] = lambda: None

@@ -158,6 +158,7 @@ async def _conduct(
             await _run(stage, directory, batches, record.plan, progress)
         except AsyncstackError as error:
             progress.exit_code = error.exit_code
+            error.hide(redactor.text)
             raise
         except anyio.get_cancelled_exc_class():
             progress.status, progress.exit_code = Status.CANCELLED, _INTERRUPTED
@@ -172,7 +173,7 @@ async def _conduct(
             )
             with CancelScope(shield=True):
                 await sinks.finish()
-            _last_record(record, progress).write(directory.run_json)
+            _last_record(record, progress, redactor).write(directory.run_json)
     return RunResult(progress.status, progress.exit_code, directory)
 
 
@@ -239,7 +240,7 @@ def _digest(local_conf: LocalConf) -> str:
     return f"sha256:{hashlib.sha256(text).hexdigest()}"
 
 
-def _last_record(record: RunRecord, progress: _Progress) -> RunRecord:
+def _last_record(record: RunRecord, progress: _Progress, redactor: Redactor) -> RunRecord:
     commits = {result.plugin: result.commit for result in progress.results}
     plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
     return msgspec.structs.replace(
@@ -252,7 +253,12 @@ def _last_record(record: RunRecord, progress: _Progress) -> RunRecord:
             for name, boot in progress.boots.items()
         ),
         plugins=tuple(
-            RecordedPlugin(name=p.name, url=p.url, ref=p.ref, commit=commits.get(p.name, ""))
+            RecordedPlugin(
+                name=p.name,
+                url=redactor.text(p.url),
+                ref=p.ref,
+                commit=commits.get(p.name, ""),
+            )
             for p in plugins.values()
         ),
     )

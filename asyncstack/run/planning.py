@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from asyncstack.events import Event, Warned
 from asyncstack.journal import Redactor, new_run_id
@@ -57,7 +58,8 @@ async def make_plan(settings: RunSettings) -> list[Plan]:
     phases = plan_run(settings, [spec.local_conf for spec in specs])
     listener = _Listener()
     run_id = f"plan-{new_run_id()}"
-    stage = Stage(settings, run_id, Redactor(), listener.emit, listener, keep_top_dir=False)
+    redactor = Redactor()
+    stage = Stage(settings, run_id, redactor, listener.emit, listener, keep_top_dir=False)
     plans: list[Plan] = []
     async with open_nodes(stage, specs) as opened:
         await boot_nodes(stage, opened)
@@ -65,7 +67,10 @@ async def make_plan(settings: RunSettings) -> list[Plan]:
             seen = await node.inspect()
             states = {name: (state or "broken", c) for name, (state, c) in seen.checkouts.items()}
             plugins = tuple(
-                PlannedPlugin(plugin, *states.get(plugin.name, ("absent", "")))
+                PlannedPlugin(
+                    replace(plugin, url=redactor.text(plugin.url)),
+                    *states.get(plugin.name, ("absent", "")),
+                )
                 for plugin in node.booted.plugins
             )
             mine = tuple(s for n, s in listener.suspicions if n in ("", node.name))

@@ -16,10 +16,10 @@ from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node,
 from asyncstack.executor.node import Logs
 from asyncstack.fetcher import FetchRequest, FetchResult, fetch, prefetch_requests
 from asyncstack.journal import Redactor, RunDirectory
-from asyncstack.localconf import secret_names, suspicions
+from asyncstack.localconf import literal_secrets, secret_names, suspicions
 from asyncstack.model import Mode, PhaseKey, Status, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
-from asyncstack.registry import validate
+from asyncstack.registry import secrets_in, validate
 from asyncstack.run.fetching import fetch_options, fetch_requests, split_update
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.runtime.payload import DriverSettings
@@ -146,7 +146,12 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened]) -> None:
         warn(stage.emit, suspicions(local_conf))
 
     async def boot(one: Opened) -> None:
+        for secret in literal_secrets(one.spec.local_conf.localrc or ""):
+            stage.redactor.add(secret)
         result = await one.node.boot(one.spec.local_conf.localrc_path, stage.redactor.add)
+        for plugin in result.plugins:
+            for secret in secrets_in(plugin.url):
+                stage.redactor.add(secret)
         warn(stage.emit, result.warnings, one.node.name)
         errors = validate(result.plugins)
         if errors:

@@ -163,7 +163,9 @@ def forget_command(run_id: str, node: str, *, all_of_it: bool) -> str:
     """
     directory = _directory(run_id, node)
     if all_of_it:
-        return f"rm -rf {directory}; rmdir {directory}/.. 2>/dev/null"
+        # Then what was made for it, if nobody else has something there: nodes/RUN, nodes, ours.
+        parents = 'for up in 1 2 3; do d=${d%/*}; rmdir "$d" 2>/dev/null || break; done'
+        return f'd={directory}; rm -rf "$d"; {parents}; true'
     files = "alive commands driver.bash journal loop nonce pid settings"
     return f"cd {directory} 2>/dev/null && rm -f {files}"
 

@@ -105,8 +105,9 @@ _asyncstack_end() {
     _asyncstack_clock
     _asyncstack_restore
     _asyncstack_sample
-    if (($1)) && ((${#_asyncstack_error[@]})); then
-        # Without errexit the step ran on after this command failed; it is the best that is known.
+    if (($1)) && [[ ${_asyncstack_error[0]:-} == "$1" ]]; then
+        # Without errexit the step ran on after this command failed; with the same status it is
+        # the best that is known.
         _asyncstack_emit error "${_asyncstack_error[@]}"
     fi
     if [[ -n ${_asyncstack_skip_reason:-} ]]; then
@@ -172,6 +173,8 @@ _asyncstack_on_error() {
             _asyncstack_emit localrc-failed "$1" "${BASH_SOURCE[1]}" "$2" "$3"
         fi
     elif [[ $4 != *e* ]]; then
+        # The `source` that ends with its file's last status tells nothing new.
+        [[ ${BASH_SOURCE[1]:-} == "${BASH_SOURCE[0]}" ]] && return 0
         _asyncstack_error=("$1" "${BASH_SOURCE[1]:-}" "$2" "$3")
     elif ((BASHPID == $$)); then
         _asyncstack_emit error "$1" "${BASH_SOURCE[1]:-}" "$2" "$3"
