@@ -94,12 +94,14 @@ class Job:
 
 async def try_all(job: Job, operation: Operation, work: Path) -> Ended:
     """Try every source until one works; return how the last one ended."""
-    ended: Ended | None = None
-    for url in sources(job.request.url, job.options.mirrors):
-        ended = await _try_source(job, operation, url, work)
-        if ended.ok:
+    first, *others = sources(job.request.url, job.options.mirrors)
+    ended = await _try_source(job, operation, first, work)
+    for url in others:
+        if ended.failure is None:
             break
-    assert ended is not None
+        _tell(job, first, ended, f"next source: {parse_url(url).url}", 0.0)
+        first = url
+        ended = await _try_source(job, operation, url, work)
     return ended
 
 
@@ -120,18 +122,23 @@ async def _try_source(job: Job, operation: Operation, url: str, work: Path) -> E
         )
         if delay is None:
             return ended
-        job.emit(
-            FetchRetried(
-                plugin=job.request.plugin,
-                node=job.options.node,
-                url=parse_url(url).url,
-                attempt=tries,
-                reason=ended.failure.value,
-                message=f"{explain(ended.failure)}: {_last_line(ended.words)}".rstrip(": "),
-                delay_s=round(delay, 3),
-            )
-        )
+        _tell(job, url, ended, explain(ended.failure), delay)
         await anyio.sleep(delay)
+
+
+def _tell(job: Job, url: str, ended: Ended, why: str, delay_s: float) -> None:
+    """Tell why another try follows."""
+    job.emit(
+        FetchRetried(
+            plugin=job.request.plugin,
+            node=job.options.node,
+            url=parse_url(url).url,
+            attempt=job.outcome.attempts,
+            reason=(ended.failure or FailureClass.OTHER).value,
+            message=f"{why}: {_last_line(ended.words)}".rstrip(": "),
+            delay_s=round(delay_s, 3),
+        )
+    )
 
 
 def _last_line(words: str) -> str:
@@ -150,12 +157,14 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
         job.begin()
         job.outcome.add("queue", anyio.current_time() - queued)
         git = replace(job.git, on_progress=job.progress)
+        opened = anyio.current_time()
         ended = await operation(git.reaching(address, **trace_environment(trace)), address.url)
         retry_after = read_retry_after(trace) if ended.failure else 0.0
         if ended.failure is None:
             host.succeeded()
         elif is_throttling(ended.failure):
-            host.throttled(until=anyio.current_time() + retry_after)
+            now = anyio.current_time()
+            host.throttled(since=opened, now=now, until=now + retry_after)
     for stage, seconds in read_stages(trace).items():
         job.outcome.add(stage, seconds)
     job.outcome.received_bytes += ended.received_bytes

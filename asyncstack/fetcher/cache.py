@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,8 +96,13 @@ class Cache:
             return None
         return target
 
-    def publish(self, work: Path, address: Address, *, seconds: float) -> Mirror:
-        """Make what was fetched into `work` the mirror of a URL. Raises OSError (disk full)."""
+    def publish(
+        self, work: Path, address: Address, *, seconds: float, replaced: Collection[str] = ()
+    ) -> Mirror:
+        """Make what was fetched into `work` the mirror of a URL. Raises OSError (disk full).
+
+        `replaced` are the packs whose objects are all in a pack of `work`'s.
+        """
         path = self.path(address)
         facts = Facts(address.url, time.time(), time.time(), seconds)
         write_facts(work, facts)
@@ -109,6 +114,7 @@ class Cache:
             share_packs(work, path)
             write_packed_refs(path, read_refs(work))
             write_facts(path, facts)
+            _remove_packs(path, replaced)
         return Mirror(path, read_refs(path))
 
     def touch(self, mirror: Mirror) -> None:
@@ -144,6 +150,13 @@ class Cache:
             yield
         finally:
             os.close(descriptor)
+
+
+def _remove_packs(mirror: Path, names: Collection[str]) -> None:
+    """Remove packs, each index before its pack; whoever shares them keeps them."""
+    for path in reversed(pack_files(mirror)):
+        if path.stem in names:
+            path.unlink(missing_ok=True)
 
 
 def _try_lock(descriptor: int) -> bool:

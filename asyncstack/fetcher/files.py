@@ -13,6 +13,8 @@ __all__ = ["share_file", "share_packs"]
 
 #: ioctl of Linux (linux/fs.h): make one file a copy-on-write copy of another.
 _FICLONE = 0x40049409
+#: How often to look again at a folder of packs that changes while it is read.
+_LOOKS = 3
 
 
 def share_file(source: Path, target: Path) -> None:
@@ -48,8 +50,17 @@ def share_packs(source: Path, target: Path) -> int:
     """
     folder = target / "objects" / "pack"
     folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(_LOOKS):
+        try:
+            return _share(pack_files(source), folder)
+        except FileNotFoundError:  # repacked by another process in between: look again
+            continue
+    return _share(pack_files(source), folder)
+
+
+def _share(packs: list[Path], folder: Path) -> int:
     total = 0
-    for path in pack_files(source):
+    for path in packs:
         share_file(path, folder / path.name)
         total += path.stat().st_size
     return total

@@ -21,10 +21,11 @@ from asyncstack.git.commands import (
     clone_mirror,
     fetch_mirror,
     pack_refs,
+    repack,
     resolve_commit,
 )
 from asyncstack.git.failures import FailureClass
-from asyncstack.git.layout import write_packed_refs
+from asyncstack.git.layout import pack_files, write_packed_refs
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import (
     RefKind,
@@ -37,6 +38,9 @@ from asyncstack.git.urls import Address, parse_url
 
 __all__ = ["Source", "Store", "resolve"]
 
+#: A mirror with more packs than this is repacked when something new comes.
+_MOST_PACKS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -44,6 +48,7 @@ class Source:
 
     mirror: Mirror
     commit: str
+    replaced: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -90,7 +95,10 @@ class Store:
             return fetched
         try:
             published = self.cache.publish(
-                fetched.mirror.path, address, seconds=time.monotonic() - started
+                fetched.mirror.path,
+                address,
+                seconds=time.monotonic() - started,
+                replaced=fetched.replaced,
             )
         except OSError as error:
             return failed_by(error)
@@ -173,7 +181,7 @@ async def _download(job: Job, known: Mirror | None, work: Path) -> Source | Ende
         commit = await resolve(job.git, mirror, job.request.commit or job.request.ref)
         if not commit:
             return _no_such_ref(job, mirror)
-        source = Source(mirror, commit)
+        source = Source(mirror, commit, await _repack(job.git, mirror))
         return ended
 
     try:
@@ -190,6 +198,19 @@ async def _transfer(git: Git, url: str, target: Path, known: Mirror | None, job:
     _private_copy(known, target)
     ended = await fetch_mirror(git, url, target, specs)
     return await pack_refs(job.git, target) if ended.ok else ended
+
+
+async def _repack(git: Git, mirror: Mirror) -> frozenset[str]:
+    """Put many packs into one; return the names of those that are superseded.
+
+    Every update adds a pack, and every checkout links them all.
+    """
+    before = {path.stem for path in pack_files(mirror.path) if path.suffix == ".pack"}
+    if len(before) <= _MOST_PACKS:
+        return frozenset()
+    ended = await repack(git, mirror.path)
+    after = {path.stem for path in pack_files(mirror.path) if path.suffix == ".pack"}
+    return frozenset(before - after) if ended.ok else frozenset()
 
 
 def _private_copy(mirror: Mirror, target: Path) -> None:

@@ -23,6 +23,7 @@ class HostLimit:
         self.limiter = anyio.CapacityLimiter(most)
         self._allowed = float(most)
         self._not_before = 0.0
+        self._decreased = float("-inf")
 
     @property
     def allowed(self) -> int:
@@ -34,11 +35,18 @@ class HostLimit:
         self._allowed = min(float(self.most), self._allowed + 1 / self._allowed)
         self.limiter.total_tokens = self.allowed
 
-    def throttled(self, *, until: float = 0.0) -> None:
-        """Half as many; nobody asks again before `until` (on anyio's clock)."""
+    def throttled(self, *, since: float, now: float, until: float = 0.0) -> None:
+        """Half as many; nobody asks again before `until` (all on one clock).
+
+        Connections that were opened (`since`) before the last cut belong to it: sixteen that are
+        refused together are one message, not sixteen.
+        """
+        self._not_before = max(self._not_before, until)
+        if since <= self._decreased:
+            return
+        self._decreased = now
         in_use = min(self._allowed, float(max(1, self.limiter.borrowed_tokens)))
         self._allowed = max(1.0, in_use / 2)
-        self._not_before = max(self._not_before, until)
         self.limiter.total_tokens = self.allowed
 
     @property

@@ -26,6 +26,7 @@ __all__ = [
     "ls_remote",
     "pack_refs",
     "populate",
+    "repack",
     "resolve_commit",
 ]
 
@@ -103,6 +104,12 @@ async def fetch_mirror(git: Git, url: str, mirror: Path, refspecs: Sequence[str]
 async def pack_refs(git: Git, git_dir: Path) -> Ended:
     """Put all refs into packed-refs, tags peeled: what a checkout's refs are made from."""
     return await git.at(git_dir).run("pack-refs", "--all")
+
+
+async def repack(git: Git, git_dir: Path) -> Ended:
+    """Put everything that the refs reach into one pack and drop the others."""
+    here = git.at(git_dir)
+    return await here.run("-c", "repack.writeBitmaps=false", "repack", "-a", "-d", "-q")
 
 
 async def fetch_shallow(git: Git, url: str, git_dir: Path, ref: str, depth: int) -> Ended:

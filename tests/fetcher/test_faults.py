@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 from pathlib import Path
 
 import anyio
@@ -20,6 +22,7 @@ from tests.helpers.gitserver import (
     commit_files,
     git,
     make_repository,
+    needs,
     rev,
 )
 
@@ -224,6 +227,25 @@ async def test_fallback_from_a_mirror(served: Path, server: SmartHttp, bench: Be
     mirrors = ((base, server.url("nowhere/")), (base, server.url("old/")))
     result = await bench.one(server.url("plugin.git"), "stable/2025.1", mirrors=mirrors)
     assert (result.status, result.attempts) == (FetchStatus.CLONED, 3)
+    retried = bench.of(FetchRetried)
+    assert [event.reason for event in retried] == ["not-found", "ref-not-found"]
+    assert all("next source" in event.message for event in retried)
+
+
+async def test_every_third_connection_stalls(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """All of six repositories come, whichever connection falls silent."""
+
+    def fate(number: int) -> tuple[str, int] | None:
+        return ("freeze", 200) if number % 3 == 0 else None
+
+    for number in range(6):
+        make_repository(served / f"p{number}.git")
+    with Proxy(server.port, fate=fate) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        requests = [bench.request(f"{url}/p{n}.git", name=f"p{n}") for n in range(6)]
+        results = await bench.fetch(*requests, stall_s=0.8)
+    assert {result.status for result in results} == {FetchStatus.CLONED}
+    assert bench.of(FetchRetried)
 
 
 async def test_throttled_half_the_time(served: Path, server: SmartHttp, bench: Bench) -> None:
@@ -257,6 +279,39 @@ async def test_disk_full(
     assert (result.failure, result.attempts) == (FailureClass.DISK_FULL, 1)
     assert "No space left" in result.message
     assert list(bench.dest.iterdir()) == []
+
+
+async def test_really_full_disk(served: Path, bench: Bench, tmp_path: Path) -> None:
+    """A file system of 2 MB: no traceback, nothing half done, and the next one still works."""
+    needs("unshare")
+    make_repository(served / "big.git", commits=4, payload=900_000)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, anyio\n"
+        "from asyncstack.fetcher import FetchOptions, FetchRequest, fetch\n"
+        "d = sys.argv[1]\n"
+        "requests = [FetchRequest(n, sys.argv[2] + n + '.git', 'master', d + '/dest/' + n)\n"
+        "            for n in ('big', 'plugin')]\n"
+        "options = FetchOptions(cache_directory=d + '/cache')\n"
+        "for r in anyio.run(fetch, requests, options, lambda e: None):\n"
+        "    print(r.plugin, r.status.value, r.failure, r.attempts)\n"
+        "import os; print(sorted(os.listdir(d + '/dest')))\n"
+    )
+    small = tmp_path / "small"
+    small.mkdir()
+    inside = f"mount -t tmpfs -o size=2m none {small} && exec {sys.executable} {script} {small} {served}/"
+    done = await anyio.run_process(
+        ["unshare", "-rm", "sh", "-c", inside],
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    if b"unshare" in done.stderr or b"mount:" in done.stderr:
+        pytest.skip("no mount namespaces here")
+    assert done.stdout.decode().splitlines() == [
+        "big failed disk-full 1",
+        "plugin cloned None 1",
+        "['plugin']",
+    ]
 
 
 async def test_no_git(server: SmartHttp, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,13 +86,15 @@ def test_sources() -> None:
 def test_a_cap_stays_within_its_bounds(history: list[bool], most: int) -> None:
     """Additive increase, multiplicative decrease, between 1 and the most."""
     host = HostLimit(most)
+    clock = 0.0
     for success in history:
         before = host.allowed
         if success:
             host.succeeded()
             assert before <= host.allowed <= before + 1
         else:
-            host.throttled()
+            clock += 1
+            host.throttled(since=clock, now=clock)
             assert host.allowed <= max(1, before // 2 + 1)
         assert 1 <= host.allowed <= most
         assert host.limiter.total_tokens == host.allowed
@@ -101,11 +103,23 @@ def test_a_cap_stays_within_its_bounds(history: list[bool], most: int) -> None:
 def test_a_cap_recovers() -> None:
     """After a throttling, about as many successes as the sum of the caps on the way bring it back."""
     host = HostLimit(8)
-    host.throttled()
+    host.throttled(since=1, now=2)
     assert host.allowed < 8
     for _ in range(40):
         host.succeeded()
     assert host.allowed == 8
+
+
+def test_connections_refused_together_are_one_message() -> None:
+    """Sixteen that were open when the host cut them halve the cap once."""
+    host = HostLimit(16)
+    host.throttled(since=1, now=5)
+    allowed = host.allowed
+    for opened in (2, 3, 5):
+        host.throttled(since=opened, now=6)
+    assert host.allowed == allowed
+    host.throttled(since=7, now=8)
+    assert host.allowed <= allowed
 
 
 def request(ref: str = "master", commit: str = "", url: str = "https://h/p") -> FetchRequest:

@@ -75,6 +75,20 @@ async def test_something_new_is_fetched_into_the_mirror(
     assert len(list((mirror_of(bench) / "objects" / "pack").glob("*.pack"))) == 2
 
 
+async def test_many_packs_become_one(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A mirror that was updated often is repacked, and loses nothing."""
+    await bench.one(server.url("plugin.git"))
+    packs = mirror_of(bench) / "objects" / "pack"
+    for number in range(21):
+        commit = commit_files(served / "plugin.git", {"new": str(number)})
+        lab = Bench(bench.dest.with_name(f"dest{number}"), bench.cache)
+        assert (await lab.one(server.url("plugin.git"))).commit == commit
+    assert len(list(packs.glob("*.pack"))) <= 3
+    assert len(list(packs.glob("*.idx"))) == len(list(packs.glob("*.pack")))
+    git("--git-dir", mirror_of(bench), "fsck", "--strict")
+    git("-C", lab.dest / "plugin", "fsck", "--strict")
+
+
 @pytest.mark.parametrize("pin", ["ref", "lock file"])
 async def test_pinned_commit_needs_no_network(
     pin: str, served: Path, server: SmartHttp, bench: Bench
