@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from asyncstack.events import Emit, Warned
 from asyncstack.fetcher.attempts import Job, failed, failed_by
@@ -141,6 +142,8 @@ class Session:
         return Job(request, self.options, self.emit, git, self.throttle)
 
     async def _act(self, job: Job) -> FetchResult:
+        if self.options.mirror_only:
+            return await self._mirror(job)
         found = inspect(Path(job.request.directory))
         if found.state is State.UNKNOWN:
             found = await self._ask_git(job, found)
@@ -157,6 +160,15 @@ class Session:
                 return await self._update(job, found)
             case _:
                 return self._keep(job, found)
+
+    async def _mirror(self, job: Job) -> FetchResult:
+        with self._work(job) as work:
+            source = await self.store.source(job, work)
+            if isinstance(source, Ended):
+                return failure_of(job, source)
+            status = FetchStatus.CLONED if job.outcome.received_bytes else FetchStatus.PRESENT
+            result = result_of(job, status, commit=source.commit)
+        return msgspec.structs.replace(result, directory=str(source.mirror.path))
 
     async def _ask_git(self, job: Job, found: Found) -> Found:
         commit = await resolve_commit(job.git, found.git_dir, "HEAD")

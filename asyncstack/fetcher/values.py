@@ -27,6 +27,8 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     DevStack's OFFLINE, RECLONE, ERROR_ON_CLONE, GIT_DEPTH and GIT_TIMEOUT. `stall_s` is how long a
     git may neither move a byte nor use the CPU. `mirrors` are (FROM, TO) prefixes of URLs.
     `force` lets an update go over local work, after saving that. `cache_directory` '' = no cache.
+    `mirror_only`: into the cache and no further, for nodes elsewhere; a request's directory then
+    lies in the cache, and its result's is the mirror.
     """
 
     jobs: int = 16
@@ -42,6 +44,7 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     tries: int = 3
     mirrors: tuple[tuple[str, str], ...] = ()
     cache_directory: str = ""
+    mirror_only: bool = False
     backoff_s: float = 1.0
     node: str = ""
 
