@@ -65,6 +65,7 @@ class LocalConf(Struct, frozen=True):
     localrc: str | None
     localrc_path: Path
     extra_files: dict[str, tuple[bytes, int]]
+    preset: str = ""
 
     def groups(self) -> frozenset[str]:
         """The groups that have a section (`post-config`, `extra`, …), `local` apart."""
@@ -76,8 +77,12 @@ class LocalConf(Struct, frozen=True):
         `dest` goes before the first line, so that localrc may use it.
         """
         assert self.localrc is not None
-        before = f"DEST={_quoted(dest)}; DATA_DIR=$DEST/data; SERVICE_DIR=$DEST/status; "
-        localrc = (before if dest else "") + self.localrc
+        preset = self.preset
+        if dest:
+            preset += f"DEST={_quoted(dest)}\nDATA_DIR=$DEST/data\nSERVICE_DIR=$DEST/status\n"
+        # `eval`, for a value may have lines of its own, and those of localrc keep their numbers.
+        before = f"eval {_quoted_line(preset)}; " if preset else ""
+        localrc = before + self.localrc
         name = "localrc" if self.localrc_path.name == "localrc" else ".localrc.auto"
         return {
             "local.conf": (_bytes(self.text), 0o600),
@@ -86,10 +91,16 @@ class LocalConf(Struct, frozen=True):
         }
 
     def with_localrc(self, lines: str) -> LocalConf:
-        """The same with `lines` (bash) after the end of its localrc."""
+        """The same with `lines` (bash assignments) after the end of its localrc, where they win.
+
+        They stand before its first line as well, so that it can use them (`enable_plugin` takes
+        its directory from the DEST of the moment); on that line, so that no number changes.
+        """
         if not lines or self.localrc is None:
             return self
-        return msgspec.structs.replace(self, localrc=f"{self.localrc}\n{lines}")
+        return msgspec.structs.replace(
+            self, localrc=f"{self.localrc}\n{lines}", preset=self.preset + lines
+        )
 
     @property
     def has_local_sh(self) -> bool:
@@ -217,3 +228,8 @@ def _bytes(text: str) -> bytes:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _quoted_line(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return f"$'{escaped}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,23 +12,34 @@ from asyncstack.cli import completion
 from asyncstack.errors import SettingsError
 
 __all__ = [
+    "AcceptNewHostKeys",
     "Dest",
+    "FetchFrom",
+    "FetchSource",
     "Filter",
     "Force",
     "FromPhase",
+    "Inventory",
     "Jobs",
     "JobsPerHost",
     "Json",
+    "KeepGoing",
+    "Limit",
     "LocalConfPath",
     "Locked",
+    "MaxFail",
     "Mirror",
     "Names",
+    "Node",
+    "Order",
     "Phase",
     "PlanJson",
     "Prefetch",
     "Quiet",
     "RunDir",
     "StepTimeout",
+    "Strategy",
+    "StrategyOption",
     "Trace",
     "UntilPhase",
     "Update",
@@ -35,6 +47,21 @@ __all__ = [
     "WriteLock",
     "mirrors",
 ]
+
+
+class FetchSource(enum.StrEnum):
+    """What --fetch-from takes."""
+
+    CONTROLLER = "controller"
+    NODE = "node"
+
+
+class Strategy(enum.StrEnum):
+    """What --strategy takes."""
+
+    LINEAR = "linear"
+    FREE = "free"
+
 
 LocalConfPath = Annotated[
     Path,
@@ -93,6 +120,42 @@ Filter = Annotated[
 Prefetch = Annotated[
     bool,
     typer.Option("--prefetch", help="Fetch what plugins would clone later (LIBS_FROM_GIT), too."),
+]
+FetchFrom = Annotated[
+    FetchSource,
+    typer.Option(help="Who fetches for a remote node: the controller, once, or each node."),
+]
+Inventory = Annotated[
+    Path | None,
+    typer.Option(
+        "-i", "--inventory", metavar="FILE", help="An Ansible inventory.", show_default=False
+    ),
+]
+Node = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-n", "--node", metavar="USER@HOST[:PORT]", help="A node (repeatable).", show_default=False
+    ),
+]
+Limit = Annotated[
+    str, typer.Option(metavar="PATTERN", help="Only these nodes, in Ansible's patterns.")
+]
+StrategyOption = Annotated[
+    Strategy,
+    typer.Option("--strategy", help="linear: all nodes keep step; free: each at its own pace."),
+]
+Order = Annotated[
+    str,
+    typer.Option(metavar="GROUPS", help="Finish one group before the next, as in a,b."),
+]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="A node that fails doesn't stop the others.")
+]
+MaxFail = Annotated[
+    str, typer.Option(metavar="N|N%", help="Go on while no more nodes than these have failed.")
+]
+AcceptNewHostKeys = Annotated[
+    bool, typer.Option("--accept-new-host-keys", help="Trust hosts that are not known yet.")
 ]
 Names = Annotated[
     list[str] | None,

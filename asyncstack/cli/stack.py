@@ -10,7 +10,7 @@ import typer
 
 from asyncstack.cli import options as o
 from asyncstack.model import Command, PhaseSelection
-from asyncstack.settings import FetchSettings, RunSettings
+from asyncstack.settings import FetchSettings, NodeSettings, RunSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,6 +28,15 @@ asyncstack: interrupted; what was started has been ended, what was finished is r
 
 def stack(
     local_conf: o.LocalConfPath = _LOCAL_CONF,
+    inventory: o.Inventory = None,
+    node: o.Node = None,
+    limit: o.Limit = "",
+    strategy: o.StrategyOption = o.Strategy.LINEAR,
+    order: o.Order = "",
+    keep_going: o.KeepGoing = False,
+    max_fail: o.MaxFail = "",
+    accept_new_host_keys: o.AcceptNewHostKeys = False,
+    fetch_from: o.FetchFrom = o.FetchSource.CONTROLLER,
     jobs: o.Jobs = 16,
     jobs_per_host: o.JobsPerHost = 16,
     phase: o.Phase = "",
@@ -61,6 +70,10 @@ def stack(
       asyncstack stack --phase extra --step-timeout 600
 
       asyncstack stack --locked
+
+      asyncstack stack -i lab.yaml --limit 'compute*'
+
+      asyncstack stack -n stack@10.0.0.5 -n stack@10.0.0.6
     """
     settings = RunSettings(
         local_conf=local_conf,
@@ -74,6 +87,10 @@ def stack(
             mirrors=o.mirrors(mirror),
             filter=filter_,
             prefetch=prefetch,
+            source=fetch_from.value,
+        ),
+        nodes=_nodes(
+            inventory, node, limit, strategy, order, keep_going, max_fail, accept_new_host_keys
         ),
         dest=dest,
         step_timeout_s=step_timeout,
@@ -85,6 +102,14 @@ def stack(
 
 def unstack(
     local_conf: o.LocalConfPath = _LOCAL_CONF,
+    inventory: o.Inventory = None,
+    node: o.Node = None,
+    limit: o.Limit = "",
+    strategy: o.StrategyOption = o.Strategy.LINEAR,
+    order: o.Order = "",
+    keep_going: o.KeepGoing = False,
+    max_fail: o.MaxFail = "",
+    accept_new_host_keys: o.AcceptNewHostKeys = False,
     dest: o.Dest = "",
     step_timeout: o.StepTimeout = 0,
     run_dir: o.RunDir = None,
@@ -97,11 +122,24 @@ def unstack(
 
     A plugin that fails is reported, and the next one still runs.
     """
-    _without_phases("unstack", local_conf, dest, step_timeout, run_dir, trace, json, quiet, verbose)
+    nodes = _nodes(
+        inventory, node, limit, strategy, order, keep_going, max_fail, accept_new_host_keys
+    )
+    _without_phases(
+        "unstack", local_conf, nodes, dest, step_timeout, run_dir, trace, json, quiet, verbose
+    )
 
 
 def clean(
     local_conf: o.LocalConfPath = _LOCAL_CONF,
+    inventory: o.Inventory = None,
+    node: o.Node = None,
+    limit: o.Limit = "",
+    strategy: o.StrategyOption = o.Strategy.LINEAR,
+    order: o.Order = "",
+    keep_going: o.KeepGoing = False,
+    max_fail: o.MaxFail = "",
+    accept_new_host_keys: o.AcceptNewHostKeys = False,
     dest: o.Dest = "",
     step_timeout: o.StepTimeout = 0,
     run_dir: o.RunDir = None,
@@ -114,12 +152,40 @@ def clean(
 
     A plugin that fails is reported, and the next one still runs.
     """
-    _without_phases("clean", local_conf, dest, step_timeout, run_dir, trace, json, quiet, verbose)
+    nodes = _nodes(
+        inventory, node, limit, strategy, order, keep_going, max_fail, accept_new_host_keys
+    )
+    _without_phases(
+        "clean", local_conf, nodes, dest, step_timeout, run_dir, trace, json, quiet, verbose
+    )
+
+
+def _nodes(
+    inventory: Path | None,
+    node: list[str] | None,
+    limit: str,
+    strategy: o.Strategy,
+    order: str,
+    keep_going: bool,
+    max_fail: str,
+    accept_new_host_keys: bool,
+) -> NodeSettings:
+    return NodeSettings(
+        inventory=inventory,
+        nodes=tuple(node or ()),
+        limit=limit,
+        strategy=strategy.value,
+        order=order,
+        keep_going=keep_going,
+        max_fail=max_fail,
+        accept_new_host_keys=accept_new_host_keys,
+    )
 
 
 def _without_phases(
     command: Command,
     local_conf: Path,
+    nodes: NodeSettings,
     dest: str,
     step_timeout: float,
     run_dir: Path | None,
@@ -131,6 +197,7 @@ def _without_phases(
     settings = RunSettings(
         command=command,
         local_conf=local_conf,
+        nodes=nodes,
         dest=dest,
         step_timeout_s=step_timeout,
         run_directory=run_dir,
@@ -142,6 +209,11 @@ def _without_phases(
 def fetch(
     local_conf: o.LocalConfPath = _LOCAL_CONF,
     names: o.Names = None,
+    inventory: o.Inventory = None,
+    node: o.Node = None,
+    limit: o.Limit = "",
+    accept_new_host_keys: o.AcceptNewHostKeys = False,
+    fetch_from: o.FetchFrom = o.FetchSource.CONTROLLER,
     jobs: o.Jobs = 16,
     jobs_per_host: o.JobsPerHost = 16,
     dest: o.Dest = "",
@@ -180,6 +252,13 @@ def fetch(
             write_lock=write_lock,
             mirrors=o.mirrors(mirror),
             filter=filter_,
+            source=fetch_from.value,
+        ),
+        nodes=NodeSettings(
+            inventory=inventory,
+            nodes=tuple(node or ()),
+            limit=limit,
+            accept_new_host_keys=accept_new_host_keys,
         ),
         dest=dest,
         run_directory=run_dir,
@@ -189,6 +268,11 @@ def fetch(
 
 def plan(
     local_conf: o.LocalConfPath = _LOCAL_CONF,
+    inventory: o.Inventory = None,
+    node: o.Node = None,
+    limit: o.Limit = "",
+    order: o.Order = "",
+    accept_new_host_keys: o.AcceptNewHostKeys = False,
     phase: o.Phase = "",
     from_phase: o.FromPhase = "",
     until_phase: o.UntilPhase = "",
@@ -204,7 +288,16 @@ def plan(
     from asyncstack.run.planning import make_plan
 
     settings = RunSettings(
-        local_conf=local_conf, selection=PhaseSelection(phase, from_phase, until_phase), dest=dest
+        local_conf=local_conf,
+        selection=PhaseSelection(phase, from_phase, until_phase),
+        nodes=NodeSettings(
+            inventory=inventory,
+            nodes=tuple(node or ()),
+            limit=limit,
+            order=order,
+            accept_new_host_keys=accept_new_host_keys,
+        ),
+        dest=dest,
     )
     print_plans(run_interruptible(lambda: make_plan(settings)), json=json)
 

@@ -37,6 +37,7 @@ from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
 from asyncstack.run.fetching import save_lock
 from asyncstack.run.nodes import NodeSpec, node_batches, plan_run
+from asyncstack.run.remote import Results
 from asyncstack.run.sinks import Sinks
 from asyncstack.run.stages import (
     Opened,
@@ -74,9 +75,13 @@ class _Progress(Struct):
     """What is known of a run so far, for its record."""
 
     boots: dict[str, Boot] = {}
-    results: list[FetchResult] = []
+    results: Results = {}
     status: Status = Status.FAILED
     exit_code: int = 70
+
+    def all_results(self) -> list[FetchResult]:
+        """How each repository ended, on whichever node."""
+        return [result for results in self.results.values() for result in results]
 
 
 async def execute(settings: RunSettings, display: Display, goal: Goal = "phases") -> RunResult:
@@ -189,9 +194,10 @@ async def _run(
         progress.boots = {one.node.name: one.node.booted for one in opened}
         progress.results = await fetch_plugins(stage, opened)
         progress.status = Status.FAILED
-        if all(result.status.good for result in progress.results):
+        if all(result.status.good for result in progress.all_results()):
             progress.status = Status.OK
-            save_lock(stage.settings.fetch, opened[0].spec.local_conf.path, progress.results)
+            path = opened[0].spec.local_conf.path
+            save_lock(stage.settings.fetch, path, progress.all_results())
             if phases:
                 await _run_batches(stage, directory, batches, opened, phases, progress)
     progress.exit_code = _EXIT_CODES.get(progress.status, _FAILED)
@@ -206,11 +212,10 @@ async def _run_batches(
     progress: _Progress,
 ) -> None:
     """One batch finishes everything before the next begins; a bad one is the last."""
-    commits = {result.plugin: result.commit for result in progress.results}
     of_name = {one.node.name: one for one in opened}
     for specs in batches:
         batch = [of_name[spec.name] for spec in specs]
-        status = progress.status = await run_all(stage, directory, batch, phases, commits)
+        status = progress.status = await run_all(stage, directory, batch, phases, progress.results)
         if status is not Status.OK and not stage.settings.nodes.keep_going:
             return
 
@@ -241,7 +246,7 @@ def _digest(local_conf: LocalConf) -> str:
 
 
 def _last_record(record: RunRecord, progress: _Progress, redactor: Redactor) -> RunRecord:
-    commits = {result.plugin: result.commit for result in progress.results}
+    commits = {result.plugin: result.commit for result in progress.all_results()}
     plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
     return msgspec.structs.replace(
         record,

@@ -14,7 +14,7 @@ from asyncstack.errors import AsyncstackError
 from asyncstack.events import Emit, PluginRegistered, Warned
 from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node, run_phases
 from asyncstack.executor.node import Logs
-from asyncstack.fetcher import FetchRequest, FetchResult, fetch, prefetch_requests
+from asyncstack.fetcher import FetchRequest, fetch, prefetch_requests
 from asyncstack.journal import Redactor, RunDirectory
 from asyncstack.localconf import literal_secrets, secret_names, suspicions
 from asyncstack.model import Mode, PhaseKey, Status, Suspicion
@@ -22,6 +22,7 @@ from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import secrets_in, validate
 from asyncstack.run.fetching import fetch_options, fetch_requests, split_update
 from asyncstack.run.nodes import NodeSpec
+from asyncstack.run.remote import RemoteNode, Results, clone_on_nodes, deliver_to_nodes
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import new_nonce
 from asyncstack.settings import RunSettings
@@ -172,20 +173,27 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened]) -> None:
     await _all(boot, opened)
 
 
-async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> list[FetchResult]:
+async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     """Bring all plugins to every node's $DEST. Raises ConfigError if that can't be made."""
-    results: list[FetchResult] = []
+    results: Results = {}
+    settings = stage.settings.fetch
+    remote: list[RemoteNode] = []
 
     async def fetch_for(one: Opened) -> None:
-        booted, settings = one.node.booted, stage.settings.fetch
+        booted = one.node.booted
         requests = fetch_requests(settings, booted.plugins, one.spec.local_conf.path)
         await one.node.prepare()
         options = fetch_options(settings, booted)
+        if one.spec.remote:
+            remote.append(RemoteNode(one.spec.transport, tuple(requests), options))
+            return
+        mine = results.setdefault(one.node.name, [])
         for some, how in split_update(settings, requests, options):
-            results.extend(await fetch(some, how, stage.emit))
+            mine.extend(await fetch(some, how, stage.emit))
 
     await _all(fetch_for, opened)
-    return results
+    bring = clone_on_nodes if settings.source == "node" else deliver_to_nodes
+    return results | await bring(remote, stage.emit)
 
 
 async def _prefetch(stage: Stage, node: NodeRun) -> None:
@@ -207,7 +215,7 @@ async def run_all(
     directory: RunDirectory,
     opened: Sequence[Opened],
     phases: Sequence[PlannedPhase],
-    commits: dict[str, str],
+    results: Results,
 ) -> Status:
     """Run the phases; the status is the worst of the nodes'."""
     nodes = [one.node for one in opened]
@@ -218,6 +226,7 @@ async def run_all(
 
         booted = node.booted
         top_dir = booted.variables.get("TOP_DIR", "")
+        commits = {result.plugin: result.commit for result in results.get(node.name, ())}
         node.begin(NodeTracker(node.name, booted.plugins, commits, log_path, top_dir=top_dir))
 
     async def on_barrier(key: PhaseKey) -> None:
