@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
 import msgspec
 
 from asyncstack.delivery import Delivered, DeliveryOptions, Parcel, clone_on_node, open_depot
+from asyncstack.errors import TransportError
 from asyncstack.events import Emit
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult, fetch
+from asyncstack.git.failures import FailureClass
 from asyncstack.transports.base import Transport
 
 __all__ = ["RemoteNode", "Results", "clone_on_nodes", "deliver_to_nodes"]
+
+#: How often a node is served whose connection dies meanwhile.
+TRIES = 4
 
 #: Per node, how its repositories ended; '' is the controller, where nothing got as far as a node.
 Results = dict[str, list[FetchResult]]
@@ -54,8 +62,9 @@ async def deliver_to_nodes(nodes: Sequence[RemoteNode], emit: Emit) -> Results:
                 for r in node.requests
                 if mirrors[r.url, r.ref, r.commit].status.good
             ]
-            done = await depot.deliver(node.transport, parcels, _how(node.options), emit)
-            results[node.transport.node.name] = [_result(one) for one in done]
+            results[node.transport.node.name] = await _persist(
+                node, parcels, partial(depot.deliver, emit=emit)
+            )
 
         async with anyio.create_task_group() as tasks:
             for node in nodes:
@@ -69,13 +78,32 @@ async def clone_on_nodes(nodes: Sequence[RemoteNode], emit: Emit) -> Results:
 
     async def clone(node: RemoteNode) -> None:
         parcels = [_parcel(request, None) for request in node.requests]
-        done = await clone_on_node(node.transport, parcels, _how(node.options), emit)
-        results[node.transport.node.name] = [_result(one) for one in done]
+        results[node.transport.node.name] = await _persist(
+            node, parcels, partial(clone_on_node, emit=emit)
+        )
 
     async with anyio.create_task_group() as tasks:
         for node in nodes:
             tasks.start_soon(clone, node)
     return results
+
+
+async def _persist(
+    node: RemoteNode, parcels: Sequence[Parcel], bring: Callable[..., Awaitable[list[Delivered]]]
+) -> list[FetchResult]:
+    """Bring the parcels to a node; those that a dying connection has swallowed, once more."""
+    done: dict[str, Delivered] = {}
+    todo = list(parcels)
+    for attempt in range(1, TRIES + 1):
+        for one in await bring(node.transport, todo, _how(node.options)):
+            done[one.plugin] = one
+        todo = [p for p in parcels if done[p.plugin].failure is FailureClass.RESET]
+        if not todo or attempt == TRIES:
+            break
+        await anyio.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 – nodes lose it at once
+        with suppress(TransportError):
+            await node.transport.connect()
+    return [_result(done[p.plugin]) for p in parcels]
 
 
 def _parcel(request: FetchRequest, mirror: FetchResult | None) -> Parcel:
