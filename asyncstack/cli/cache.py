@@ -79,7 +79,7 @@ def prune(
 def verify(
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[URL]...", help="Only these. Default: all.", show_default=False),
+        typer.Argument(metavar="URL", help="Only these. Default: all.", show_default=False),
     ] = None,
     directory: Directory = None,
     as_json: AsJson = False,

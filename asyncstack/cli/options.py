@@ -159,7 +159,7 @@ AcceptNewHostKeys = Annotated[
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME]...", help="With --update: these plugins.", show_default=False),
+    typer.Argument(metavar="NAME", help="With --update: these plugins.", show_default=False),
 ]
 StepTimeout = Annotated[
     float,
