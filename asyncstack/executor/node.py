@@ -36,6 +36,8 @@ __all__ = ["Inspection", "Launch", "Logs", "NodeRun", "open_node"]
 STOP_GRACE_S = 3.0
 #: Seconds after which stopping a node is given up and said to have failed.
 STOP_TIMEOUT_S = 15.0
+#: Seconds that a node's clock may differ from ours, boot included, without a word.
+CLOCK_OFFSET_S = 5.0
 #: Seconds for which a node is called again after its connection was lost.
 RECONNECT_S = 600.0
 
@@ -72,7 +74,14 @@ class NodeRun:
     """A node whose driver has been started. Made by `open_node`; one task at a time."""
 
     def __init__(
-        self, transport: Transport, run_id: str, session: Session, emit: Emit, logs: Logs
+        self,
+        transport: Transport,
+        run_id: str,
+        session: Session,
+        emit: Emit,
+        logs: Logs,
+        *,
+        attached: bool,
     ) -> None:
         self.name = transport.node.name
         self.status = Status.RUNNING
@@ -83,6 +92,7 @@ class NodeRun:
         self._session = session
         self._emit = emit
         self._logs = logs
+        self._attached = attached
         self._tracker: NodeTracker | None = None
         self._inbox: deque[m.Message | bytes] = deque()
         self._ended = False
@@ -135,16 +145,22 @@ class NodeRun:
 
     def _booted(self, boot: Boot, duration_s: float) -> Boot:
         self.boot_result = boot
+        # The driver read its clock when it began, at about `duration_s` before now.
+        offset = boot.clock - (time.time() - duration_s)
         self._emit(
             NodeBooted(
                 node=self.name,
                 pid=boot.pid,
                 directory=boot.directory,
+                clock_offset_s=round(offset, 3),
                 duration_s=round(duration_s, 6),
                 dest=boot.dest,
                 facts=boot.facts,
             )
         )
+        if abs(offset) > CLOCK_OFFSET_S and not self._attached:
+            message = f"the node's clock is {offset:+.1f} s off ours; times across nodes are too"
+            self._emit(Warned(code="clock-offset", message=message, node=self.name))
         return boot
 
     @property
@@ -154,8 +170,13 @@ class NodeRun:
         return self.boot_result
 
     async def prepare(self) -> None:
-        """Make $DEST and $DATA_DIR. Raises ConfigError if that can't be done."""
+        """Make $DEST and $DATA_DIR, and warn of what would fail later.
+
+        Raises ConfigError if they can't be made.
+        """
         for message in await self._ask("prepare"):
+            if isinstance(message, m.Warning_):
+                self._emit(Warned(code=message.code, message=message.text, node=self.name))
             if isinstance(message, m.Unprepared):
                 raise ConfigError(
                     f"{message.path} {message.problem}",
@@ -352,7 +373,7 @@ async def open_node(
             on_connection=on_connection,
         )
     async with channel as session:
-        node = NodeRun(transport, run_id, session, emit, logs)
+        node = NodeRun(transport, run_id, session, emit, logs, attached=driver is None)
         try:
             yield node
             await node.quit()

@@ -418,6 +418,49 @@ _asyncstack_prepare() {
     if [[ ! -w $DEST || ! -x $DEST ]]; then
         _asyncstack_emit unprepared "$DEST" "is not writable by $(id -un)"
     fi
+    _asyncstack_preflight
+}
+
+# _asyncstack_preflight: what would make the run fail later. Better known before it has begun.
+_asyncstack_preflight() {
+    local version free other
+    version=$(command git --version)
+    version=${version#git version }
+    if [[ ${version%%.*} -lt 2 || ${version%%.*} -eq 2 && $(cut -d. -f2 <<<"$version") -lt 25 ]]; then
+        _asyncstack_emit warning git-old "git $version is old; 2.25 or later is what we know to work"
+    fi
+    if ((EUID)) && ! command sudo -n true 2>/dev/null; then
+        _asyncstack_emit warning sudo-refused \
+            "sudo refuses $USER without a password, and nearly every plugin needs it"
+    fi
+    { free=$(command df -Pk -- "$DEST" | tail -n 1 | tr -s ' ' | cut -d' ' -f4); } 2>/dev/null
+    if [[ $free =~ ^[0-9]+$ ]] && ((free < 1024 * 1024)); then
+        _asyncstack_emit warning disk-low "only $((free / 1024)) MiB are free in $DEST"
+    fi
+    _asyncstack_preflight_lock
+    for other in "$_asyncstack_directory"/../../*/*/alive; do
+        if [[ ! $other -ef $_asyncstack_directory/alive && -e $other ]] &&
+            ! command flock -n -s "$other" true; then
+            other=${other%/*/alive}
+            _asyncstack_emit warning run-alive \
+                "run ${other##*/} is still alive here; end it with: asyncstack stop ${other##*/}"
+        fi
+    done
+}
+
+# A package manager that somebody else runs right now: the plugins' own will wait for it.
+_asyncstack_preflight_lock() {
+    local lock inode held
+    for lock in /var/lib/dpkg/lock-frontend /var/cache/dnf/metadata_lock.pid; do
+        [[ -e $lock ]] || continue
+        inode=$(command stat -c %i "$lock")
+        while builtin read -r held; do
+            if [[ $held == *":$inode "* ]]; then
+                _asyncstack_emit warning packages-locked \
+                    "$lock is held by another program; installing packages will wait for it"
+            fi
+        done 2>/dev/null </proc/locks
+    done
 }
 
 _asyncstack_serve() {
