@@ -85,7 +85,9 @@ def _fetched(event: FetchFinished) -> str:
     text += f" in {duration(event.duration_s)}"
     text += f", {size(event.received_bytes)}" if event.received_bytes else ""
     words = event.message.strip().splitlines()
-    return f"{text}: {words[-1]}" if words else text
+    # git's reason may be followed by advice; what it died of is the line to show.
+    fatal = [word for word in words if word.startswith(("fatal:", "error:"))]
+    return f"{text}: {(fatal or words)[-1]}" if words else text
 
 
 def _step(event: StepFinished) -> str:
