@@ -106,3 +106,11 @@ def test_zsh_and_fish_get_the_same(program: Program) -> None:
 def test_every_shell_has_its_script(program: Program, shell: str) -> None:
     script = program.run(env={"_ASYNCSTACK_COMPLETE": f"source_{shell}"}).stdout
     assert "_ASYNCSTACK_COMPLETE" in script
+
+
+def test_it_installs_itself_into_a_new_bash(program: Program, installed: Path) -> None:
+    env = {"PATH": f"{installed}:{program.environment['PATH']}"}
+    script = "asyncstack --install-completion; exit"
+    assert program.shell(["bash", "--norc", "-c", script], env).returncode == 0
+    check = "source ~/.bashrc; complete -p asyncstack"
+    assert "_asyncstack_completion" in program.shell(["bash", "-c", check], env).stdout
