@@ -13,6 +13,7 @@ from asyncstack.errors import SettingsError
 
 __all__ = [
     "AcceptNewHostKeys",
+    "Deep",
     "Dest",
     "FetchFrom",
     "FetchSource",
@@ -175,6 +176,12 @@ Trace = Annotated[
     bool, typer.Option("--trace", help="Turn bash's xtrace on in the plugins (slower).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the events, one JSON object a line.")]
+Deep = Annotated[
+    bool,
+    typer.Option(
+        "--deep", help="List calls into DevStack's core services, told from the plugins' text."
+    ),
+]
 PlanJson = Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only results.")]
 Verbose = Annotated[

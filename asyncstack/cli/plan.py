@@ -42,6 +42,7 @@ def _print_plan(plan: Plan) -> None:
     width = max(len(phase.key.name) for phase in plan.phases)
     for phase in plan.phases:
         print(f"  {phase.key.name:{width}}  {', '.join(phase.steps(names)) or '–'}")
+    _print_core_calls(plan)
     _print_suspicions(plan)
 
 
@@ -50,6 +51,14 @@ def _plugin_line(planned: PlannedPlugin) -> str:
     state = _WHAT.get(planned.state, planned.state)
     commit = f" at {planned.commit[:10]}" if planned.commit else ""
     return f"{plugin.name}  {plugin.url} {plugin.ref} → {plugin.directory} ({state}{commit})"
+
+
+def _print_core_calls(plan: Plan) -> None:
+    if not plan.core_calls:
+        return
+    print("\ncalls into core services, which only a DevStack has:")
+    for call in plan.core_calls:
+        print(f"  {call.plugin}  {call.function} ({call.library})  {call.path}:{call.line}")
 
 
 def _print_suspicions(plan: Plan) -> None:

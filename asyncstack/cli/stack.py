@@ -277,6 +277,7 @@ def plan(
     from_phase: o.FromPhase = "",
     until_phase: o.UntilPhase = "",
     dest: o.Dest = "",
+    deep: o.Deep = False,
     json: o.PlanJson = False,
 ) -> None:
     """Show what would be fetched and run, in which order, and what looks wrong. Change nothing.
@@ -299,7 +300,7 @@ def plan(
         ),
         dest=dest,
     )
-    print_plans(run_interruptible(lambda: make_plan(settings)), json=json)
+    print_plans(run_interruptible(lambda: make_plan(settings, deep=deep)), json=json)
 
 
 def run_command(

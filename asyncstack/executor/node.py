@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,7 +21,7 @@ from asyncstack.executor.tracker import NodeTracker, driver_log
 from asyncstack.model import Declaration, Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.runtime import messages as m
-from asyncstack.runtime.payload import DriverSettings
+from asyncstack.runtime.payload import DriverSettings, unpack_texts
 from asyncstack.runtime.session import (
     Session,
     attach_driver,
@@ -199,6 +200,18 @@ class NodeRun:
                 case _:
                     pass
         return Inspection(checkouts, tuple(declarations))
+
+    async def scripts(self) -> dict[str, dict[str, str]]:
+        """The text of each plugin's devstack folder, plugin → path → text; nothing is run."""
+        checkouts = {p.name: f"{p.directory}/devstack" for p in self.booted.plugins}
+        folders = " ".join(shlex.quote(folder.lstrip("/")) for folder in checkouts.values())
+        # Those that are not there yet are simply missing in what comes back.
+        answer = await self._transport.run(f"tar -C / -cf - {folders} 2>/dev/null")
+        texts = unpack_texts(answer.stdout)
+        return {
+            name: {path: text for path, text in texts.items() if path.startswith(f"{folder}/")}
+            for name, folder in checkouts.items()
+        }
 
     async def repositories(self) -> Repositories:
         """What the plugins may clone later; complete once their settings are loaded."""

@@ -6,11 +6,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from asyncstack.events import Event, Warned
+from asyncstack.executor import NodeRun
 from asyncstack.journal import Redactor, new_run_id
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.run.nodes import node_batches, plan_run
 from asyncstack.run.stages import Stage, boot_nodes, open_nodes
+from asyncstack.runtime.corecalls import CoreCall, core_calls, core_functions
 from asyncstack.settings import RunSettings
 
 __all__ = ["Plan", "PlannedPlugin", "make_plan"]
@@ -25,13 +27,17 @@ class PlannedPlugin(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What would be fetched and run, in order, and what looks wrong about it."""
+    """What would be fetched and run, in order, and what looks wrong about it.
+
+    `core_calls`: where plugins call into core services; of those that are on the node already.
+    """
 
     node: str
     dest: str
     plugins: tuple[PlannedPlugin, ...]
     phases: tuple[PlannedPhase, ...]
     suspicions: tuple[Suspicion, ...]
+    core_calls: tuple[CoreCall, ...] = ()
 
 
 class _Listener:
@@ -49,8 +55,8 @@ class _Listener:
         """Nothing is kept."""
 
 
-async def make_plan(settings: RunSettings) -> list[Plan]:
-    """The plan of each node. localrc is evaluated (only bash knows what it means), no plugin is.
+async def make_plan(settings: RunSettings, *, deep: bool = False) -> list[Plan]:
+    """The plan of each node; `deep`: with the calls into core services. localrc is evaluated (only bash knows what it means), no plugin is.
 
     Raises what `execute` would raise for the same input.
     """
@@ -75,5 +81,10 @@ async def make_plan(settings: RunSettings) -> list[Plan]:
             )
             mine = tuple(s for n, s in listener.suspicions if n in ("", node.name))
             found = (*mine, *dependency_suspicions(node.booted.plugins, seen.declarations))
-            plans.append(Plan(node.name, node.booted.dest, plugins, tuple(phases), found))
+            calls = await _core_calls(node) if deep else ()
+            plans.append(Plan(node.name, node.booted.dest, plugins, tuple(phases), found, calls))
     return plans
+
+
+async def _core_calls(node: NodeRun) -> tuple[CoreCall, ...]:
+    return tuple(core_calls(await node.scripts(), core_functions()))

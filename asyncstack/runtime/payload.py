@@ -6,11 +6,12 @@ import io
 import shlex
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-__all__ = ["DriverSettings", "build_payload"]
+__all__ = ["DriverSettings", "build_payload", "unpack_texts"]
 
 _HERE = Path(__file__).parent
 
@@ -50,6 +51,24 @@ def build_payload(settings: DriverSettings, files: dict[str, tuple[bytes, int]])
         for path, (content, mode) in files.items():
             _add(archive, f"devstack/{path}", content, mode)
     return buffer.getvalue()
+
+
+def unpack_texts(archive: bytes) -> dict[str, str]:
+    """The files of an archive as text, by absolute path; what is not UTF-8 is left out.
+
+    A cut archive gives what was whole of it.
+    """
+    texts: dict[str, str] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|") as opened:
+            for entry in opened:
+                stream = opened.extractfile(entry) if entry.isfile() else None
+                if stream is not None:
+                    with suppress(UnicodeDecodeError):
+                        texts[f"/{entry.name}"] = stream.read().decode()
+    except tarfile.TarError:
+        return texts
+    return texts
 
 
 def _tree() -> Iterator[tuple[str, bytes, int]]:
