@@ -14,7 +14,7 @@ import anyio
 from anyio import CancelScope
 from msgspec import Struct
 
-from asyncstack.errors import ConfigError, ConnectionLostError
+from asyncstack.errors import AsyncstackError, ConfigError, ConnectionLostError
 from asyncstack.events import ConnectionChanged, Emit, Event, NodeBooted, StepOutput, Warned
 from asyncstack.executor.boot import Boot, BootCollector
 from asyncstack.executor.tracker import NodeTracker, driver_log
@@ -345,11 +345,15 @@ class NodeRun:
         if self._stopped:
             return
         self._ended = self._stopped = True
-        with CancelScope(shield=True, deadline=anyio.current_time() + STOP_TIMEOUT_S):
+        deadline = anyio.current_time() + STOP_TIMEOUT_S
+        with CancelScope(shield=True, deadline=deadline) as scope:
             for survivor in await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S):
                 message = f"could not be ended: process {survivor}"
                 self._emit(Warned(code="survivor", message=message, node=self.name))
             await self._logs.flush()
+        if scope.cancelled_caught:
+            message = f"could not be stopped within {STOP_TIMEOUT_S:g} s; try: asyncstack stop"
+            self._emit(Warned(code="survivor", message=message, node=self.name))
 
 
 @asynccontextmanager
@@ -385,15 +389,27 @@ async def open_node(
             reconnect_s=RECONNECT_S,
             on_connection=on_connection,
         )
-    async with channel as session:
-        node = NodeRun(transport, run_id, session, emit, logs, attached=driver is None)
-        try:
-            yield node
-            await node.quit()
-        except BaseException:
-            await node.stop()
-            raise
-        finally:
-            with CancelScope(shield=True), anyio.move_on_after(STOP_TIMEOUT_S):
-                if node.status is not Status.LOST:
-                    await forget_driver(transport, run_id, all_of_it=not keep_top_dir)
+    node: NodeRun | None = None
+    try:
+        async with channel as session:
+            node = NodeRun(transport, run_id, session, emit, logs, attached=driver is None)
+            try:
+                yield node
+                await node.quit()
+            except BaseException:
+                await node.stop()
+                raise
+    except BaseException:
+        if node is None and driver is not None:
+            # Cut off while it was being started; it may have come to that all the same.
+            deadline = anyio.current_time() + STOP_TIMEOUT_S
+            with CancelScope(shield=True, deadline=deadline), suppress(AsyncstackError):
+                await stop_driver(transport, run_id, grace_s=STOP_GRACE_S)
+        raise
+    finally:
+        # Not before the channel is closed: a start that was under way must not miss that it was
+        # stopped.
+        if node is None or node.status is not Status.LOST:
+            deadline = anyio.current_time() + STOP_TIMEOUT_S
+            with CancelScope(shield=True, deadline=deadline), suppress(AsyncstackError):
+                await forget_driver(transport, run_id, all_of_it=not keep_top_dir)

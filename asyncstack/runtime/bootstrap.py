@@ -26,13 +26,19 @@ UNFIT: Final = 96
 # a whole. `setsid -f` instead of `&`, because a shell without job control starts its background
 # jobs with SIGINT ignored, which everything that a plugin starts would inherit. The supervisor
 # is the session's leader: it tells how the driver ended even if a plugin's trap has silenced it,
-# so it outlives what a plugin's `kill 0` ends. Its first line is its process id; the rest of its
-# output is the journal's. It alone holds the lock on `alive`: see _FOLLOW.
+# so it outlives what a plugin's `kill 0` ends. It alone holds the lock on `alive`: see _FOLLOW.
+# What it prints before that tells the one who starts it that it has begun; the rest is the
+# journal's. It says who it is before it looks whether it was stopped, and who stops it (see _STOP)
+# does both the other way round: however the two meet, one of them sees the other.
 _SUPERVISE = r"""
 trap : HUP INT QUIT TERM
 exec 9>alive
 flock 9
-echo "$$"
+read -r stat <"/proc/$$/stat"
+set -- ${stat##*) }
+printf '%s %s\n' "$$" "${20}" >pid
+[ ! -e stopped ] || exit
+echo begun
 exec </dev/null >>journal 2>&1
 unset BASH_ENV ENV
 read -r nonce <nonce
@@ -52,10 +58,7 @@ directory=$directory_expression
 mkdir -p "$directory" 2>/dev/null && cd "$directory" || fail "$directory can't be created"
 head -c "$payload_size" | tar -xf - || fail "$directory can't be written"
 mkfifo commands loop && : >journal || fail "$directory can't be written"
-pid=$(setsid -f sh -c "$supervise" asyncstack) || fail "the driver can't be started"
-read -r stat <"/proc/$pid/stat" 2>/dev/null
-set -- ${stat##*) }
-printf '%s %s\n' "$pid" "${20:-0}" >pid
+[ -n "$(setsid -f sh -c "$supervise" asyncstack)" ] || fail "the driver can't be started"
 """
 
 # `cat` in the background would read /dev/null: a shell without job control gives it that, hence
@@ -77,9 +80,13 @@ kill "$follower" "$waiter" 2>/dev/null
 """
 
 # All processes of the driver's session, told apart from a later one with the same number by the
-# leader's start time. TERM first, KILL for what is left, then the truth about what still is.
+# leader's start time. TERM first, KILL for what is left, then the truth about what still is. One
+# that is only just being started doesn't begin any more. Time is read from the clock: on a busy
+# machine a look at all processes takes its own.
 _STOP = r"""
-cd "$directory_expression" 2>/dev/null && read -r pid started <pid || exit 0
+directory=$directory_expression
+mkdir -p "$directory" 2>/dev/null && cd "$directory" && : >stopped || exit 0
+read -r pid started 2>/dev/null <pid || exit 0
 read -r stat <"/proc/$pid/stat" 2>/dev/null && {
     set -- ${stat##*) }
     [ "${20}" = "$started" ] || exit 0
@@ -99,19 +106,25 @@ signal() {
     kill "-$1" $found 2>/dev/null
     members && command -v sudo >/dev/null 2>&1 && sudo -n kill "-$1" $found 2>/dev/null
 }
+now() {
+    read -r now _ </proc/uptime
+    now=${now%.*}${now#*.}
+}
 gone() {
-    tries=$1
+    now
+    deadline=$((now + $1))
     while members; do
-        [ "$tries" -gt 0 ] || return 1
-        tries=$((tries - 1))
+        now
+        [ "$now" -lt "$deadline" ] || return 1
+        [ "$2" = TERM ] || kill "-$2" $found 2>/dev/null
         sleep 0.05
     done
 }
 members || exit 0
 signal TERM
-gone "$grace" && exit 0
+gone "$grace" TERM && exit 0
 signal KILL
-gone 40 && exit 0
+gone 200 KILL && exit 0
 for member in $found; do
     printf '%s %s\n' "$member" "$(tr '\0' ' ' <"/proc/$member/cmdline")"
 done
@@ -166,8 +179,9 @@ def forget_command(run_id: str, node: str, *, all_of_it: bool) -> str:
         # Then what was made for it, if nobody else has something there: nodes/RUN, nodes, ours.
         parents = 'for up in 1 2 3; do d=${d%/*}; rmdir "$d" 2>/dev/null || break; done'
         return f'd={directory}; rm -rf "$d"; {parents}; true'
-    files = "alive commands driver.bash journal loop nonce pid settings"
-    return f"cd {directory} 2>/dev/null && rm -f {files}"
+    files = "alive commands driver.bash journal loop nonce pid settings stopped"
+    empty = 'rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null'
+    return f'd={directory}; cd "$d" 2>/dev/null && rm -f {files}; cd /; {empty}; true'
 
 
 def stop_command(run_id: str, node: str, *, grace_s: float = 5.0) -> str:
@@ -176,5 +190,5 @@ def stop_command(run_id: str, node: str, *, grace_s: float = 5.0) -> str:
     Exit status 0: nothing is left. 1: stdout names the survivors, one a line.
     """
     return _script(
-        _STOP, directory_expression=_directory(run_id, node), grace=str(int(grace_s / 0.05))
+        _STOP, directory_expression=_directory(run_id, node), grace=str(int(grace_s * 100))
     )
