@@ -26,6 +26,7 @@ __all__ = ["clone_on_node"]
 
 #: Clones at once on one node, as on the controller.
 _JOBS = 16
+_TRIES = 3
 
 
 async def clone_on_node(
@@ -82,7 +83,7 @@ def _check_credentials(parcel: Parcel) -> str:
 async def _clone(
     batch: Batch, transport: Transport, options: DeliveryOptions, todo: Sequence[Task]
 ) -> None:
-    script = command("clone", jobs=options.jobs or _JOBS)
+    script = command("clone", jobs=options.jobs or _JOBS, tries=_TRIES)
     async with transport.open_process(script) as process:
         async with anyio.create_task_group() as group:
             group.start_soon(read_replies, process, batch)

@@ -44,6 +44,9 @@ def _take(reply: str, batch: Batch) -> None:
     words = said.replace(_NEWLINE, "\n").strip("\n")
     if status in _STATUS:
         _succeed(task, _STATUS[status], commit)
+    elif status.startswith("retry "):
+        _, attempt, pause = status.split(" ")
+        task.retry(int(attempt), float(pause), words)
     elif status == "dirty":
         _refuse_update(task, commit, words)
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from asyncstack.delivery.values import Delivered, Parcel
-from asyncstack.events import Emit, FetchFinished, FetchProgress, FetchStarted, Warned
+from asyncstack.events import Emit, FetchFinished, FetchProgress, FetchRetried, FetchStarted, Warned
 from asyncstack.git.failures import FailureClass, classify
 from asyncstack.git.urls import parse_url, redact
 from asyncstack.model import FetchStatus, Suspicion
@@ -38,6 +38,7 @@ class Task:
     _sent: int = 0
     _sent_at: float = 0.0
     _progress_at: float = -1.0
+    _attempts: int = 1
 
     def start(self) -> None:
         """Say that work on it begins."""
@@ -72,6 +73,22 @@ class Task:
                 node=self.node,
             )
         )
+
+    def retry(self, attempt: int, delay_s: float, message: str) -> None:
+        """Say that a try failed and another one follows."""
+        words = redact(message)
+        self.emit(
+            FetchRetried(
+                plugin=self.parcel.plugin,
+                url=parse_url(self.parcel.url).url,
+                attempt=attempt,
+                reason=classify(words).value,
+                message=words.strip().rpartition("\n")[2],
+                delay_s=delay_s,
+                node=self.node,
+            )
+        )
+        self._attempts = attempt + 1
 
     def fail(
         self, message: str, *, failure: FailureClass | None = None, hint: str = "", commit: str = ""
@@ -151,6 +168,7 @@ class Task:
                 start=result.start,
                 end=result.end,
                 duration_s=round(result.duration_s, 6),
+                attempts=self._attempts,
                 received_bytes=result.sent_bytes,
                 stages=result.stages,
                 message=result.message,
@@ -176,7 +194,7 @@ class Batch:
         """End what has no end yet: nobody will hear of it any more."""
         for task in self.tasks:
             if task.result is None:
-                task.fail(message)
+                task.fail(message, failure=FailureClass.RESET)
 
     @contextmanager
     def closing(self) -> Iterator[None]:

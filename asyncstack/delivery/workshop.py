@@ -49,7 +49,7 @@ class Workshop:
         async with self._locks.setdefault(key, anyio.Lock()):
             if key not in self._skeletons:
                 self._skeletons[key] = await anyio.to_thread.run_sync(self._skeleton, *key)
-        folder = "checkout/.git/objects/pack"
+        folder = ".git/objects/pack"
         packs = [Content(f"{folder}/{path.name}", path=path) for path in pack_files(parcel.mirror)]
         return [*self._skeletons[key], *packs]
 
@@ -70,8 +70,8 @@ class Workshop:
             names.append("refs/remotes/origin/HEAD")
         folders = ("objects/info/", "objects/pack/", "refs/heads/", "refs/tags/", "info/")
         return (
-            *(Content(f"checkout/.git/{name}") for name in folders),
-            *(Content(f"checkout/.git/{name}", (git_dir / name).read_bytes()) for name in names),
+            *(Content(f".git/{name}") for name in folders),
+            *(Content(f".git/{name}", (git_dir / name).read_bytes()) for name in names),
         )
 
     async def update(self, parcel: Parcel, found: Found) -> list[Content] | Ended:

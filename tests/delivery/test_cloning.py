@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from asyncstack.delivery import Parcel
-from asyncstack.events import FetchFinished, FetchStarted
+from asyncstack.events import FetchFinished, FetchRetried, FetchStarted
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.delivering import Lab, tree_of
@@ -113,6 +113,16 @@ async def test_failures_are_gits_words(lab: Lab, origin: Path, server: SmartHttp
     ]
     assert good.status is FetchStatus.CLONED
     assert tree_of(lab.dest) == ["plugin"]
+
+
+async def test_a_busy_server_is_asked_again(lab: Lab, server: SmartHttp) -> None:
+    """What another try may cure is tried again, and told; the checkout is as good."""
+    server.answer = lambda _method, _path: Reply(503) if len(server.requests) == 1 else None
+    (result,) = await lab.clone(wanted(lab, server))
+    assert result.status is FetchStatus.CLONED
+    (retried,) = lab.of(FetchRetried)
+    assert (retried.attempt, retried.reason, retried.node) == (1, "throttled", "node1")
+    assert lab.of(FetchFinished)[-1].attempts == 2
 
 
 async def test_what_is_there_stays(lab: Lab, server: SmartHttp) -> None:

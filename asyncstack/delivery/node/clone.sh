@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # Clone by ourselves: three lines a repository on stdin, the user name and the password of its URL
 # being the second and the third. They go into the environment of one git and nowhere else.
+tries=@tries@
 open_tokens @jobs@
 
 # Asked by git for what the URL has been stripped of.
@@ -35,10 +36,33 @@ detach() {
     return 0
 }
 
+# What another try may cure: a cut, a busy server. Nothing else is asked twice.
+curable() {
+    case $problem in
+        *'Connection re'* | *'early EOF'* | *'hung up'* | *'RPC failed'* | *'imed out'*) ;;
+        *'error: 429'* | *'error: 5'* | *'unexpected disconnect'* | *'kex_exchange'*) ;;
+        *'Could not resolve host'* | *'Connection closed'*) ;;
+        *) return 1 ;;
+    esac
+}
+
+download() {
+    attempt=1
+    until try reach ${extra:+-c "remote.origin.fetch=$extra"} clone --quiet --no-checkout \
+        --no-local --template= -- "$url" "$tree"; do
+        curable && [ "$attempt" -lt "$tries" ] || return 1
+        # Spread by number: what was refused together must not come back together.
+        pause=$attempt.$((index % 10))
+        tell "retry $attempt $pause" ''
+        rm -rf "$tree/.git"
+        sleep "$pause"
+        attempt=$((attempt + 1))
+    done
+}
+
 clone() {
-    tree=$work/checkout
-    try reach ${extra:+-c "remote.origin.fetch=$extra"} clone --quiet --no-checkout --no-local \
-        --template= -- "$url" "$tree" || return
+    tree=$work
+    download || return
     read -r made <"$tree/.git/HEAD"
     made=${made#ref: refs/heads/}
     kept=${extra#*:}
@@ -50,7 +74,7 @@ finish() {
     take_token
     echo "$index"
     if clone </dev/null; then put_in_place cloned; else tell failed ''; fi
-    rm -rf "$work"
+    [ ! -d "$work" ] || rm -rf "$work"
     give_token
 }
 

@@ -32,8 +32,8 @@ find_head() {
 
 # One line a repository, short enough to be written at once by jobs that share stdout.
 tell() {
-    printf '%s\037%s\037%s\037%s\n' "$index" "$1" "$2" \
-        "$(printf '%s' "$problem" | tail -c 2000 | tr '\r\n' '\036\036')"
+    [ -z "$problem" ] || problem=$(printf '%s' "$problem" | tail -c 2000 | tr '\r\n' '\036\036')
+    printf '%s\037%s\037%s\037%s\n' "$index" "$1" "$2" "$problem"
 }
 
 # Run a command; what it says is a problem only if it fails. No file: the disk may be full.
@@ -55,7 +55,10 @@ machine=$(uname -n)
 prefix=.asyncstack_delivery.$machine
 
 # Temporary directories carry their owner's process, so that the next run can tell abandoned ones.
+swept=
 sweep() {
+    [ "$1" != "$swept" ] || return 0
+    swept=$1
     for _old in "$1/$prefix".*; do
         [ -d "$_old" ] || continue
         _rest=${_old#"$1/$prefix".} _pid=${_rest%%.*}
@@ -69,7 +72,9 @@ sweep() {
 make_work() {
     parent=${directory%/*} problem=
     work=$parent/$prefix.$$.$started.$index
-    try mkdir -p "$parent" && sweep "$parent" && try mkdir "$work"
+    [ -d "$parent" ] || try mkdir -p "$parent" || return
+    sweep "$parent"
+    try mkdir "$work"
 }
 
 # At most so many jobs at once: each takes a token, and gives it back.
@@ -87,9 +92,9 @@ open_tokens() {
 take_token() { read -r _token <&9; }
 give_token() { echo >&9; }
 
-# Rename $work/checkout to its place. Whoever was faster has made what we would have.
+# Rename $work to its place. Whoever was faster has made what we would have.
 put_in_place() {
-    if try mv -T "$work/checkout" "$directory"; then
+    if try mv -T "$work" "$directory"; then
         tell "$1" "$commit"
         return
     fi
@@ -101,9 +106,9 @@ put_in_place() {
     fi
 }
 
-# Fill $work/checkout; HEAD is written last, for a repository without it is none.
+# Make a checkout of the repository in $work. Reading the whole tree is what verifies it. HEAD is
+# written last, for a repository without it is none.
 check_out() {
-    try repository "$work/checkout" read-tree --reset -u "$commit" &&
-        printf '%s\n' "$commit" >"$work/checkout/.git/HEAD" &&
-        try repository "$work/checkout" cat-file -e 'HEAD^{commit}'
+    try repository "$work" read-tree --reset -u "$commit" &&
+        printf '%s\n' "$commit" >"$work/.git/HEAD"
 }

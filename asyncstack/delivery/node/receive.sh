@@ -6,10 +6,10 @@ open_tokens @jobs@
 # Bytes that nobody wants are read as well, or the next line would be searched among them.
 unpack() {
     head -c "$size" | {
-        tar -xof - -C "$work"
-        _status=$?
+        # A tar that is content has read all: the archive's end is the last thing in it.
+        tar -xof - -C "$work" && exit
         cat >/dev/null
-        exit "$_status"
+        exit 1
     }
 }
 
@@ -20,12 +20,16 @@ make_new() {
 # What an update would destroy: a line each, for people.
 local_work() {
     [ -z "$unfinished" ] || echo "U$unfinished"
-    repository "$directory" status --porcelain --untracked-files=no --ignore-submodules=all |
-        cut -c 4- | sed 's/^/F/' | head -n 30
-    _known=$(sed -n 's/^\([0-9a-f]\{40,64\}\)	.*/\1/p' "$directory/.git/FETCH_HEAD" 2>/dev/null)
+    _found=$(repository "$directory" status --porcelain --untracked-files=no --ignore-submodules=all)
+    [ -z "$_found" ] || printf '%s\n' "$_found" | cut -c 4- | sed 's/^/F/' | head -n 30
+    _known=
+    if [ -e "$directory/.git/FETCH_HEAD" ]; then
+        _known=$(sed -n 's/^\([0-9a-f]\{40,64\}\)	.*/\1/p' "$directory/.git/FETCH_HEAD")
+    fi
     # shellcheck disable=SC2086 # one argument a commit
-    repository "$directory" rev-list --ignore-missing --oneline --max-count=30 HEAD --not --remotes \
-        --tags --glob='refs/asyncstack/*' $_known | sed 's/^/C/'
+    _found=$(repository "$directory" rev-list --ignore-missing --oneline --max-count=30 HEAD --not \
+        --remotes --tags --glob='refs/asyncstack/*' $_known)
+    [ -z "$_found" ] || printf '%s\n' "$_found" | sed 's/^/C/'
 }
 
 bring() {
@@ -33,9 +37,10 @@ bring() {
         try repository "$directory" bundle unbundle "$work/bundle" || return
     fi
     # Two transactions: a ref can't take the place of one that goes in the same.
-    try repository "$directory" update-ref --stdin <"$work/gone" &&
-        try repository "$directory" update-ref --stdin <"$work/refs" &&
-        try repository "$directory" cat-file -e "$commit^{commit}"
+    for _refs in gone refs; do
+        [ ! -s "$work/$_refs" ] ||
+            try repository "$directory" update-ref --stdin <"$work/$_refs" || return
+    done
 }
 
 # While files are written, a marker says from where to where.
@@ -79,7 +84,7 @@ update() {
 finish() {
     take_token
     $kind </dev/null
-    rm -rf "$work"
+    [ ! -d "$work" ] || rm -rf "$work"
     give_token
 }
 

@@ -60,10 +60,8 @@ look() {
     grep -q promisor "$directory/.git/config" && reduced=1
 }
 
-swept=
 while IFS=$us read -r index directory commit ref; do
-    [ "${directory%/*}" = "$swept" ] || sweep "${directory%/*}"
-    swept=${directory%/*}
+    sweep "${directory%/*}"
     look </dev/null
     plugin=
     [ -d "$directory/devstack" ] && plugin=1
