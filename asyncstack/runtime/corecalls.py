@@ -18,9 +18,9 @@ _TABLE = Path(__file__).parent / "tree" / "lib-functions.txt"
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _DEFINITION = re.compile(r"^\s*(?:function\s+([\w.:-]+)|([\w.:-]+)\s*\(\s*\))")
-# After the beginning of a line, an operator or a reserved word.
+# After the beginning of a line or an operator, and any reserved words there.
 _COMMAND = re.compile(
-    r"(?:^|[;&|({!`]|\$\(|\b(?:then|do|else|if|elif|while|until|time)\b)\s*"
+    r"(?:^|[;&|({!`]|\$\()\s*(?:(?:then|do|else|if|elif|while|until|time|!)\s+)*"
     r"([A-Za-z_][\w-]*)(?=[\s;&|)`]|$)"
 )
 
