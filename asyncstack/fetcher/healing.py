@@ -1,7 +1,7 @@
 """Finish an update that was killed while files were being written.
 
 The marker says from which commit to which. A file that the update touches must hold what one of
-the two has; anything else is work of the user's, done since, and is named instead of overwritten.
+the two has, or the beginning of the new one; anything else is work of the user's, done since, and is named instead of overwritten.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import anyio
 
 from asyncstack.fetcher.attempts import Job, failed
 from asyncstack.fetcher.inspection import Found
@@ -67,9 +69,19 @@ async def _foreign(here: Git, tree: Path, changes: Iterable[_Change]) -> str:
         path = tree / change.path
         if path.is_file() and not path.is_symlink():
             ended = await here.run("hash-object", f"--path={change.path}", "--", str(path))
-            if ended.stdout.strip() not in (change.old, change.new):
+            known = ended.stdout.strip() in (change.old, change.new)
+            if not known and not await _half_written(here, path, change):
                 names.append(change.path)
     return ", ".join(names)
+
+
+async def _half_written(here: Git, path: Path, change: _Change) -> bool:
+    """Say whether a file is the beginning of what the update was writing when it was killed."""
+    if change.gone:
+        return False
+    ended = await here.run("cat-file", "--filters", f"--path={change.path}", change.new)
+    written = await anyio.Path(path).read_bytes()
+    return ended.ok and ended.stdout.encode("utf-8", "surrogateescape").startswith(written)
 
 
 async def _finish(here: Git, git_dir: Path, changes: list[_Change], new: str) -> Ended:

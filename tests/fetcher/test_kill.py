@@ -20,7 +20,7 @@ import pytest
 from asyncstack.events import FetchFinished
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
-from tests.helpers.gitserver import GitDaemon, Proxy, git, make_repository
+from tests.helpers.gitserver import GitDaemon, Proxy, commit_files, git, make_repository, rev
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,9 +77,9 @@ class Worker:
             bufsize=1,
         )
 
-    def start(self, urls: list[str], dest: Path, cache: Path) -> int:
+    def start(self, urls: list[str], dest: Path, cache: Path, *, update: bool = False) -> int:
         assert self.process.stdin is not None
-        job = {"urls": urls, "dest": str(dest), "cache": str(cache)}
+        job = {"urls": urls, "dest": str(dest), "cache": str(cache), "update": update}
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         return self._line()
@@ -190,3 +190,30 @@ def test_killed_at_random_moments(
     for checkout in dest.iterdir():
         check_complete(checkout)
     assert processes_about(str(dest)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(110)
+def test_an_update_killed_at_random_moments(tmp_path: Path, worker: Worker) -> None:
+    """The next run finishes it, be it an update or not: files, index and HEAD agree."""
+    served, dest, cache = tmp_path / "served", tmp_path / "dest", tmp_path / "cache"
+    repository = make_repository(served / "p.git", commits=2, branches=[], tags=[], refs=[])
+    url, checkout = str(repository), dest / "p"
+    names = [f"folder{number % 7}/file{number}" for number in range(250)]
+    commit_files(repository, dict.fromkeys(names, "0"))
+    worker.start([url], dest, cache)
+    assert worker.wait() == 0
+    usual = 0.2
+    for number in range(1, 25):
+        commit = commit_files(repository, dict.fromkeys(names[number:], f"{number}"))
+        began = time.monotonic()
+        pid = worker.start([url], dest, cache, update=True)
+        time.sleep(random.uniform(0, usual))  # the moment is what is random here
+        kill_both(pid)
+        if worker.wait() == 0:
+            usual = time.monotonic() - began
+        worker.start([url], dest, cache, update=bool(number % 2))
+        assert worker.wait() == 0
+        assert git("-C", checkout, "status", "--porcelain") == ""
+        if number % 2:
+            assert rev(checkout) == commit

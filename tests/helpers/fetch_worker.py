@@ -1,6 +1,6 @@
 """Fetch again and again, each time in a process of its own that can be killed.
 
-Reads a line of JSON from stdin: `{"urls": [...], "dest": "...", "cache": "..."}`; forks a child that
+Reads a line of JSON from stdin: `{"urls": [...], "dest": "...", "cache": "...", "update": false}`; forks a child that
 fetches, prints its pid, waits for it, prints how it ended. Forking spares the imports, so that hundreds
 of runs fit into a test.
 """
@@ -17,14 +17,14 @@ import anyio
 from asyncstack.fetcher import FetchOptions, FetchRequest, fetch
 
 
-def run(urls: list[str], dest: str, cache: str) -> int:
+def run(urls: list[str], dest: str, cache: str, *, update: bool) -> int:
     """Fetch; return how many failed."""
     requests = [
         FetchRequest(name, url, "master", str(Path(dest) / name))
         for url in urls
         for name in (url.rsplit("/", 1)[-1].removesuffix(".git"),)
     ]
-    options = FetchOptions(cache_directory=cache, backoff_s=0.01, jobs=4)
+    options = FetchOptions(cache_directory=cache, backoff_s=0.01, jobs=4, update=update)
     results = anyio.run(fetch, requests, options, lambda _event: None)
     for result in results:
         if not result.status.good:
