@@ -23,6 +23,7 @@ __all__ = ["LocalTransport"]
 
 #: Seconds that a command may take to end after its streams were closed, then after TERM, KILL.
 _GRACE_S = ((None, 0.5), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0))
+_POLL_S = 0.01
 _STDERR_LIMIT = 64 * 1024
 
 
@@ -72,7 +73,23 @@ class _LocalProcess:
                         os.killpg(self._process.pid, number)
                 with anyio.move_on_after(grace):
                     await self.wait()
+                    # It may have ended before its children, who may not want to.
+                    while self._has_children():
+                        await anyio.sleep(_POLL_S)
                     return
+
+    def _has_children(self) -> bool:
+        try:
+            os.killpg(self._process.pid, 0)
+        except (ProcessLookupError, PermissionError):  # gone, or somebody else's
+            return False
+        return True
+
+
+async def _feed(stream: ByteSendStream, data: bytes) -> None:
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await stream.send(data)
+    await stream.aclose()
 
 
 class LocalTransport:
@@ -113,14 +130,15 @@ class LocalTransport:
 
     async def run(self, command: str, *, stdin: bytes = b"") -> Completed:
         async with self.open_process(command) as process:
-            # It need not want to read all of it.
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                await process.stdin.send(stdin)
-            await process.stdin.aclose()
             output = bytearray()
-            with suppress(EndOfStream):
-                while True:
-                    output += await process.stdout.receive()
+            async with anyio.create_task_group() as tasks:
+                # At the same time, or a command that answers as it reads would block us both.
+                tasks.start_soon(_feed, process.stdin, stdin)
+                with suppress(EndOfStream):
+                    while True:
+                        output += await process.stdout.receive()
+                # It need not want to read all of it.
+                tasks.cancel_scope.cancel()
             return Completed(await process.wait(), bytes(output), process.stderr_tail())
 
     async def __aenter__(self) -> Self:
