@@ -30,6 +30,7 @@ __all__ = [
     "FetchProgress",
     "FetchRetried",
     "FetchStarted",
+    "FilesCopied",
     "NodeBooted",
     "NodeFinished",
     "PhaseFinished",
@@ -214,6 +215,19 @@ class BarrierOpened(Event, frozen=True, kw_only=True):
     waited_s: float = 0.0
 
 
+class FilesCopied(Event, frozen=True, kw_only=True):
+    """Files went from one node to another, `after` a phase, as the inventory asks for."""
+
+    source: str
+    target: str
+    paths: tuple[str, ...]
+    after: str
+    ok: bool
+    sent_bytes: int = 0
+    duration_s: float = 0.0
+    message: str = ""
+
+
 class StepStarted(Event, frozen=True, kw_only=True):
     """The driver is about to source a plugin's file. `log` is relative to the run directory."""
 
@@ -318,6 +332,7 @@ _Any = (
     | PhaseStarted
     | PhaseFinished
     | BarrierOpened
+    | FilesCopied
     | StepStarted
     | StepFinished
     | SpanFinished

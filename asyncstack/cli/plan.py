@@ -42,6 +42,9 @@ def _print_plan(plan: Plan) -> None:
     width = max(len(phase.key.name) for phase in plan.phases)
     for phase in plan.phases:
         print(f"  {phase.key.name:{width}}  {', '.join(phase.steps(names)) or '–'}")
+    for copy in plan.copies:
+        paths = ", ".join(copy.paths)
+        print(f"  after {copy.after}: {paths} from {copy.sources[0]}")
     _print_core_calls(plan)
     _print_suspicions(plan)
 

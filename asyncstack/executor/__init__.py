@@ -36,14 +36,14 @@ async def run_phases(
     *,
     strategy: Literal["linear", "free"] = "linear",
     policy: Policy,
-    on_barrier: Callable[[PhaseKey], Awaitable[None]],
+    on_barrier: Callable[[PhaseKey], Awaitable[bool]],
     step_timeout_s: float = 0.0,
 ) -> None:
     """Run all phases on all nodes. How each node ended is its `status`.
 
     A node whose run ended early stops the others at the next barrier, never in the middle of a
     step, unless `policy` lets them go on. `on_barrier` is called when all nodes are through with a
-    phase (`free` has only one such point, at the end).
+    phase, and may end the run there (`free` has only one such point, at the end).
     """
     finished: dict[str, float] = {}
 
@@ -54,9 +54,9 @@ async def run_phases(
     async def barrier(phase: PlannedPhase) -> bool:
         if len(nodes) > 1:
             emit(_opened(phase.key, finished))
-        await on_barrier(phase.key)
+        go_on = await on_barrier(phase.key)
         failed = sum(node.status is not Status.RUNNING for node in nodes)
-        return policy.allows(failed, len(nodes))
+        return go_on and policy.allows(failed, len(nodes))
 
     try:
         await _STRATEGIES[strategy](nodes, phases, work, barrier)

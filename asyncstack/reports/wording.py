@@ -9,6 +9,7 @@ from asyncstack.events import (
     FetchFinished,
     FetchRetried,
     FetchStarted,
+    FilesCopied,
     NodeBooted,
     NodeFinished,
     PhaseFinished,
@@ -56,6 +57,8 @@ def _words(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a 
             name = PhaseKey(event.mode, event.phase).name
             waited = f", {duration(event.waited_s)} after the first" if event.waited_s else ""
             return f"{name}: all nodes are through; {event.held_by} came last{waited}"
+        case FilesCopied():
+            return _copied(event)
         case StepStarted():
             return f"{PhaseKey(event.mode, event.phase).name} {event.plugin}: started"
         case StepFinished():
@@ -88,6 +91,13 @@ def _fetched(event: FetchFinished) -> str:
     # git's reason may be followed by advice; what it died of is the line to show.
     fatal = [word for word in words if word.startswith(("fatal:", "error:"))]
     return f"{text}: {(fatal or words)[-1]}" if words else text
+
+
+def _copied(event: FilesCopied) -> str:
+    what = f"{', '.join(event.paths)} from {event.source} to {event.target}"
+    if not event.ok:
+        return f"copying {what} failed: {event.message}"
+    return f"copied {what} in {duration(event.duration_s)}, {size(event.sent_bytes)}"
 
 
 def _step(event: StepFinished) -> str:

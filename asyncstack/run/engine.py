@@ -36,7 +36,7 @@ from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
 from asyncstack.run.fetching import save_lock
-from asyncstack.run.nodes import NodeSpec, node_batches, plan_run
+from asyncstack.run.nodes import NodeSpec, node_batches, node_copies, plan_run
 from asyncstack.run.remote import Results
 from asyncstack.run.sinks import Sinks
 from asyncstack.run.stages import (
@@ -149,6 +149,7 @@ async def _conduct(
             sinks.emit,
             sinks,
             attach=take_up,
+            copies=node_copies(record.settings),
         )
         sinks.emit(
             RunStarted(
@@ -215,7 +216,9 @@ async def _run_batches(
     of_name = {one.node.name: one for one in opened}
     for specs in batches:
         batch = [of_name[spec.name] for spec in specs]
-        status = progress.status = await run_all(stage, directory, batch, phases, progress.results)
+        status = progress.status = await run_all(
+            stage, directory, batch, phases, progress.results, opened
+        )
         if status is not Status.OK and not stage.settings.nodes.keep_going:
             return
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from asyncstack.errors import SettingsError
 from asyncstack.inventory import (
+    Copy,
     Inventory,
     InventoryHost,
     limit,
@@ -25,7 +26,7 @@ from asyncstack.settings import NodeSettings, RunSettings
 from asyncstack.transports.base import Transport
 from asyncstack.transports.local import LocalTransport
 
-__all__ = ["LOCAL_NODE", "NodeSpec", "node_batches", "plan_run"]
+__all__ = ["LOCAL_NODE", "NodeSpec", "node_batches", "node_copies", "plan_run"]
 
 LOCAL_NODE = "localhost"
 
@@ -61,6 +62,13 @@ def node_batches(settings: RunSettings) -> list[list[NodeSpec]]:
     connects = anyio.CapacityLimiter(CONNECTS)
     found: dict[Path, LocalConf] = {}
     return [[_spec(host, settings, connects, found) for host in hosts] for hosts in batches]
+
+
+def node_copies(settings: RunSettings) -> tuple[Copy, ...]:
+    """The files that the inventory wants copied between nodes. Raises InventoryError."""
+    if settings.nodes.inventory is None:
+        return ()
+    return _inventory(settings.nodes).copies
 
 
 def _local_host(settings: RunSettings) -> NodeSpec:

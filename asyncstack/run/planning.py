@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from asyncstack.events import Event, Warned
 from asyncstack.executor import NodeRun
+from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor, new_run_id
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
-from asyncstack.run.nodes import node_batches, plan_run
+from asyncstack.run.nodes import node_batches, node_copies, plan_run
 from asyncstack.run.stages import Stage, boot_nodes, open_nodes
 from asyncstack.runtime.corecalls import CoreCall, core_calls, core_functions
 from asyncstack.settings import RunSettings
@@ -29,7 +30,7 @@ class PlannedPlugin(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """What would be fetched and run, in order, and what looks wrong about it.
 
-    `core_calls`: where plugins call into core services; of those that are on the node already.
+    `core_calls`: where plugins call into core services; of those that are on the node already. `copies`: files that it gets from another one.
     """
 
     node: str
@@ -38,6 +39,7 @@ class Plan(Struct, frozen=True):
     phases: tuple[PlannedPhase, ...]
     suspicions: tuple[Suspicion, ...]
     core_calls: tuple[CoreCall, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
 
 class _Listener:
@@ -63,6 +65,7 @@ async def make_plan(settings: RunSettings, *, deep: bool = False) -> list[Plan]:
     specs = [spec for batch in node_batches(settings) for spec in batch]
     phases = plan_run(settings, [spec.local_conf for spec in specs])
     listener = _Listener()
+    all_copies = node_copies(settings)
     run_id = f"plan-{new_run_id()}"
     redactor = Redactor()
     stage = Stage(settings, run_id, redactor, listener.emit, listener, keep_top_dir=False)
@@ -81,8 +84,11 @@ async def make_plan(settings: RunSettings, *, deep: bool = False) -> list[Plan]:
             )
             mine = tuple(s for n, s in listener.suspicions if n in ("", node.name))
             found = (*mine, *dependency_suspicions(node.booted.plugins, seen.declarations))
+            copies = tuple(c for c in all_copies if node.name in c.targets)
             calls = await _core_calls(node) if deep else ()
-            plans.append(Plan(node.name, node.booted.dest, plugins, tuple(phases), found, calls))
+            plans.append(
+                Plan(node.name, node.booted.dest, plugins, tuple(phases), found, calls, copies)
+            )
     return plans
 
 

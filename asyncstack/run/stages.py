@@ -15,11 +15,13 @@ from asyncstack.events import Emit, PluginRegistered, Warned
 from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node, run_phases
 from asyncstack.executor.node import Logs
 from asyncstack.fetcher import FetchRequest, fetch, prefetch_requests
+from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor, RunDirectory
 from asyncstack.localconf import literal_secrets, secret_names, suspicions
 from asyncstack.model import Mode, PhaseKey, Status, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import secrets_in, validate
+from asyncstack.run.copies import copy_files, due_copies
 from asyncstack.run.fetching import fetch_options, fetch_requests, split_update
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.run.remote import RemoteNode, Results, clone_on_nodes, deliver_to_nodes
@@ -46,7 +48,7 @@ class Stage(Struct, frozen=True):
     """What every stage is given.
 
     `attach`: the drivers run already, for a controller that is gone. `keep_top_dir`: what the
-    plugins found at TOP_DIR is there after the run.
+    plugins found at TOP_DIR is there after the run. `copies`: files between nodes.
     """
 
     settings: RunSettings
@@ -56,6 +58,7 @@ class Stage(Struct, frozen=True):
     logs: Logs
     attach: bool = False
     keep_top_dir: bool = True
+    copies: tuple[Copy, ...] = ()
 
 
 class Opened(Struct, frozen=True):
@@ -196,6 +199,20 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     return results | await bring(remote, stage.emit)
 
 
+async def _copy(
+    stage: Stage, key: PhaseKey, opened: Sequence[Opened], everybody: Sequence[Opened]
+) -> bool:
+    """Copy what the inventory wants copied here; a node that lacks it now has failed."""
+    finished = {one.node.name for one in opened if one.node.status is Status.RUNNING}
+    transports = {one.node.name: one.spec.transport for one in everybody}
+    lacking: set[str] = set()
+    for copy in due_copies(stage.copies, key, finished):
+        lacking.update(await copy_files(copy, transports, stage.emit))
+    for one in everybody:
+        one.node.failed = one.node.failed or one.node.name in lacking
+    return not lacking
+
+
 async def _prefetch(stage: Stage, node: NodeRun) -> None:
     """Fetch what the plugins would clone later. One that fails is left to its plugin."""
     settings, booted = stage.settings.fetch, node.booted
@@ -216,8 +233,12 @@ async def run_all(
     opened: Sequence[Opened],
     phases: Sequence[PlannedPhase],
     results: Results,
+    everybody: Sequence[Opened],
 ) -> Status:
-    """Run the phases; the status is the worst of the nodes'."""
+    """Run the phases; the status is the worst of the nodes'.
+
+    `opened` are the nodes of this batch, `everybody` those of all batches: files may go there.
+    """
     nodes = [one.node for one in opened]
     for node in nodes:
 
@@ -229,14 +250,14 @@ async def run_all(
         commits = {result.plugin: result.commit for result in results.get(node.name, ())}
         node.begin(NodeTracker(node.name, booted.plugins, commits, log_path, top_dir=top_dir))
 
-    async def on_barrier(key: PhaseKey) -> None:
-        if key.mode is not Mode.SOURCE:
-            return
-        for node in nodes:
-            found = dependency_suspicions(node.booted.plugins, node.declarations)
-            warn(stage.emit, found, node.name)
-            if stage.settings.fetch.prefetch and node.status is Status.RUNNING:
-                await _prefetch(stage, node)
+    async def on_barrier(key: PhaseKey) -> bool:
+        if key.mode is Mode.SOURCE:
+            for node in nodes:
+                found = dependency_suspicions(node.booted.plugins, node.declarations)
+                warn(stage.emit, found, node.name)
+                if stage.settings.fetch.prefetch and node.status is Status.RUNNING:
+                    await _prefetch(stage, node)
+        return await _copy(stage, key, opened, everybody)
 
     settings = stage.settings.nodes
     await run_phases(
