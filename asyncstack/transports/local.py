@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -74,7 +75,7 @@ class _LocalProcess:
                 with anyio.move_on_after(grace):
                     await self.wait()
                     # It may have ended before its children, who may not want to.
-                    while self._has_children():
+                    while self._has_children():  # noqa: ASYNC110 – the kernel has no event for it
                         await anyio.sleep(_POLL_S)
                     return
 
@@ -83,7 +84,16 @@ class _LocalProcess:
             os.killpg(self._process.pid, 0)
         except (ProcessLookupError, PermissionError):  # gone, or somebody else's
             return False
-        return True
+        # Or only a zombie, which its new parent may be slow to reap, in a container for ever.
+        return any(_lives_in(stat, self._process.pid) for stat in Path("/proc").glob("[0-9]*/stat"))
+
+
+def _lives_in(stat: Path, group: int) -> bool:
+    try:
+        state, _, its_group, *_ = stat.read_bytes().rpartition(b") ")[2].split()
+    except (OSError, ValueError):
+        return False
+    return int(its_group) == group and state != b"Z"
 
 
 async def _feed(stream: ByteSendStream, data: bytes) -> None:
