@@ -33,10 +33,12 @@ def attach(
       asyncstack attach 20261121-21
     """
     from asyncstack.journal import RunDirectory
+    from asyncstack.reports.display import choose_display
     from asyncstack.run.engine import attach as take_up
 
     directory = RunDirectory.find(run)
-    conduct(lambda display: take_up(directory, display), json=json, quiet=quiet, verbose=verbose)
+    display = choose_display(json=json, quiet=quiet, verbose=verbose)
+    conduct(lambda shown: take_up(directory, shown), display, json=json, quiet=quiet)
 
 
 def stop(run: Run = None) -> None:

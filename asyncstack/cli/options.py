@@ -15,6 +15,7 @@ __all__ = [
     "AcceptNewHostKeys",
     "Deep",
     "Dest",
+    "Detach",
     "FetchFrom",
     "FetchSource",
     "Filter",
@@ -174,6 +175,9 @@ RunDir = Annotated[
 ]
 Trace = Annotated[
     bool, typer.Option("--trace", help="Turn bash's xtrace on in the plugins (slower).")
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Start the run, print its id and return; see logs, stop.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the events, one JSON object a line.")]
 Deep = Annotated[

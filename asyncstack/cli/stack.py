@@ -52,6 +52,7 @@ def stack(
     step_timeout: o.StepTimeout = 0,
     run_dir: o.RunDir = None,
     trace: o.Trace = False,
+    detach: o.Detach = False,
     json: o.Json = False,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
@@ -97,7 +98,7 @@ def stack(
         run_directory=run_dir,
         trace=trace,
     )
-    run_command(settings, json=json, quiet=quiet, verbose=verbose)
+    run_command(settings, json=json, quiet=quiet, verbose=verbose, detach=detach)
 
 
 def unstack(
@@ -310,24 +311,35 @@ def run_command(
     json: bool = False,
     quiet: bool = False,
     verbose: bool = False,
+    detach: bool = False,
 ) -> None:
-    """Do a run with a display, print what came of it, and exit with its code."""
+    """Do a run with a display, print what came of it, and exit with its code.
+
+    `detach`: leave all of that to a background process, and print only the run's id.
+    """
     from asyncstack.run.engine import execute
 
-    conduct(
-        lambda display: execute(settings, display, goal), json=json, quiet=quiet, verbose=verbose
-    )
+    def work(display: Display) -> Awaitable[RunResult]:
+        return execute(settings, display, goal)
+
+    if detach:
+        from asyncstack.cli.detach import detached
+
+        detached(lambda display: conduct(work, display, json=False, quiet=True))
+        return
+    from asyncstack.reports.display import choose_display
+
+    display = choose_display(json=json, quiet=quiet, verbose=verbose)
+    conduct(work, display, json=json, quiet=quiet)
 
 
 def conduct(
-    work: Callable[[Display], Awaitable[RunResult]], *, json: bool, quiet: bool, verbose: bool
+    work: Callable[[Display], Awaitable[RunResult]], display: Display, *, json: bool, quiet: bool
 ) -> None:
     """Show what `work` does while it does it, print what came of it, exit with its code."""
     from asyncstack.cli.interrupt import Interrupted, run_interruptible
     from asyncstack.cli.outcome import print_outcome
-    from asyncstack.reports.display import choose_display
 
-    display = choose_display(json=json, quiet=quiet, verbose=verbose)
     try:
         with display:
             result = run_interruptible(lambda: work(display))

@@ -1,0 +1,84 @@
+"""`stack --detach`: start a run, say its id, and leave it to a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+
+from asyncstack.events import Event, RunStarted
+
+if TYPE_CHECKING:
+    from asyncstack.reports.display import Display
+
+__all__ = ["detached"]
+
+
+def detached(work: Callable[[Display], None]) -> None:
+    """Do `work` in a background process that no terminal holds; return when its run has begun.
+
+    `work` ends the process by its exit code. What goes wrong before the run has begun is shown
+    here, and ends this process with that code.
+    """
+    reading, writing = os.pipe()
+    log = tempfile.TemporaryFile("w+")  # noqa: SIM115 – the child's for as long as it lives
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _become_background(log.fileno())
+        work(_Announcing(writing))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        run_id = pipe.readline().strip()
+    if run_id:
+        typer.echo(run_id)
+        typer.echo(
+            f"asyncstack logs {run_id} --follow   follows it;  asyncstack stop {run_id}   ends it",
+            err=True,
+        )
+        return
+    _, status = os.waitpid(child, 0)
+    log.seek(0)
+    sys.stderr.write(log.read())
+    raise typer.Exit(os.waitstatus_to_exitcode(status))
+
+
+def _become_background(log: int) -> None:
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, target)
+
+
+class _Announcing:
+    """A display that only tells the waiting parent the run's id. The journal has the rest."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, RunStarted) and self._descriptor >= 0:
+            os.write(self._descriptor, f"{event.run_id}\n".encode())
+            self._close()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
