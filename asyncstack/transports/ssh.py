@@ -37,6 +37,10 @@ _STDERR_LIMIT = 64 * 1024
 _WINDOW = 8 * 1024 * 1024
 #: sshd's MaxSessions is 10 by default; we never need more than a few at once.
 _CHANNELS = 4
+#: Seconds to wait for a session where sshd allows fewer at once (its MaxSessions).
+_SESSION_WAIT_S = 30.0
+#: Seconds before one that hung up in the handshake is called again.
+_HUNG_UP_DELAYS_S = (0.3, 1.0, 2.0)
 # Twice the throughput of the default order.
 _CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 
@@ -44,7 +48,8 @@ _CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 class SshOptions(Struct, frozen=True, kw_only=True):
     """How to connect. Times are seconds.
 
-    A connection that is silent for `keepalive_s` × `keepalive_count` is given up.
+    A connection that is silent for `keepalive_s` × `keepalive_count` is given up, unless
+    ~/.ssh/config says otherwise for the node (ServerAliveInterval, ServerAliveCountMax).
     """
 
     key_file: str = ""
@@ -105,34 +110,46 @@ class SshTransport:
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         try:
+            try:
+                return await self._attempt()
+            except (asyncssh.HostKeyNotVerifiable, asyncssh.ConnectionLost) as error:
+                # The second is what a node does to us that has none of the kinds of keys that
+                # known_hosts has for it.
+                await self._host_keys.accept_or_refuse(
+                    self._arguments(),
+                    accept_new=self._options.accept_new_host_keys,
+                    timeout_s=self._options.login_timeout_s,
+                    cause=error,
+                )
             return await self._attempt()
         except asyncssh.HostKeyNotVerifiable as error:
-            await self._host_keys.accept_or_refuse(
-                self._arguments(), accept_new=self._options.accept_new_host_keys, cause=error
-            )
-        return await self._attempt_translated()
-
-    async def _attempt_translated(self) -> asyncssh.SSHClientConnection:
-        try:
-            return await self._attempt()
-        except asyncssh.HostKeyNotVerifiable as error:
-            raise HostKeyError(self._node.name, str(error)) from error
+            raise HostKeyError(self._node.name, _reason(error)) from error
+        except (OSError, asyncssh.Error, ValueError) as error:
+            # ValueError: a key, known_hosts or ~/.ssh/config that can't be read.
+            raise _translated(self._node, error) from error
 
     async def _attempt(self) -> asyncssh.SSHClientConnection:
-        options = self._options
-        try:
-            return await asyncssh.connect(
-                **self._arguments(),
-                encryption_algs=_CIPHERS,
-                connect_timeout=options.connect_timeout_s,
-                login_timeout=options.login_timeout_s,
-                keepalive_interval=options.keepalive_s,
-                keepalive_count_max=options.keepalive_count,
-            )
-        except asyncssh.HostKeyNotVerifiable:
-            raise
-        except (OSError, asyncssh.Error, TimeoutError) as error:
-            raise _translated(self._node, error) from error
+        """Connect; one that hangs up before the login is done, as a busy sshd does, is asked again."""
+        for delay in _HUNG_UP_DELAYS_S:
+            try:
+                return await self._attempt_once()
+            except (asyncssh.ConnectionLost, ConnectionResetError):
+                await anyio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+        return await self._attempt_once()
+
+    async def _attempt_once(self) -> asyncssh.SSHClientConnection:
+        arguments, options = self._arguments(), self._options
+        configured = await asyncssh.SSHClientConnectionOptions.construct(**arguments)
+        arguments["known_hosts"] = self._host_keys.trusted(configured)
+        if not configured.keepalive_interval:
+            arguments["keepalive_interval"] = options.keepalive_s
+            arguments["keepalive_count_max"] = options.keepalive_count
+        return await asyncssh.connect(
+            **arguments,
+            encryption_algs=_CIPHERS,
+            connect_timeout=options.connect_timeout_s,
+            login_timeout=options.login_timeout_s,
+        )
 
     def _arguments(self) -> dict[str, Any]:
         # What isn't given is left to ~/.ssh/config: an explicit value would win over it.
@@ -144,10 +161,8 @@ class SshTransport:
             arguments["port"] = node.port
         if options.key_file:
             arguments["client_keys"] = [options.key_file]
-        if options.known_hosts:
-            arguments["known_hosts"] = options.known_hosts
-        if options.config_files is not None:
-            arguments["config"] = list(options.config_files)
+        # Always, for not all that takes it reads ~/.ssh/config by default, which () means.
+        arguments["config"] = () if options.config_files is None else list(options.config_files)
         return arguments
 
     async def _drop(self) -> None:
@@ -162,18 +177,35 @@ class SshTransport:
 
     @asynccontextmanager
     async def _open_process(self, command: str) -> AsyncIterator[Process]:
-        if self._connection is None:
-            raise ConnectionLostError(self._node.name, "there is no connection")
         async with self._channels:
-            try:
-                process = await self._connection.create_process(
-                    command, encoding=None, window=_WINDOW, request_pty=False
-                )
-            except (asyncssh.Error, OSError) as error:
-                raise ConnectionLostError(self._node.name, _reason(error)) from error
-            remote = _SshProcess(self._node.name, self._connection, process)
+            connection, process = await self._create(command)
+            remote = _SshProcess(self._node.name, connection, process)
             async with remote:
                 yield remote
+
+    async def _create(
+        self, command: str
+    ) -> tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientProcess[bytes]]:
+        connection = self._connection
+        if connection is None:
+            raise ConnectionLostError(self._node.name, "there is no connection")
+        give_up = anyio.current_time() + _SESSION_WAIT_S
+        while True:
+            try:
+                process = await connection.create_process(
+                    command, encoding=None, window=_WINDOW, request_pty=False
+                )
+            except asyncssh.ChannelOpenError as error:
+                # Where MaxSessions is low, one of ours has to end first; sshd tells nobody when.
+                if connection.is_closed() or anyio.current_time() > give_up:
+                    raise ConnectionLostError(
+                        self._node.name, f"sshd opens no session: {_reason(error)}"
+                    ) from error
+                await anyio.sleep(0.05)
+            except (asyncssh.Error, OSError) as error:
+                raise ConnectionLostError(self._node.name, _reason(error)) from error
+            else:
+                return connection, process
 
     async def run(self, command: str, *, stdin: bytes = b"") -> Completed:
         output = bytearray()
@@ -278,6 +310,12 @@ def _translated(node: Node, error: BaseException) -> TransportError:
     where = f"{node.user + '@' if node.user else ''}{node.host or node.name}"
     if node.port:
         where += f":{node.port}"
+    if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
+        return AuthenticationError(
+            node.name,
+            f"the key for {where} can't be used: {_reason(error)}",
+            hint="if it has a passphrase, give it to the agent: ssh-add KEY",
+        )
     if isinstance(error, asyncssh.PermissionDenied):
         return AuthenticationError(
             node.name,

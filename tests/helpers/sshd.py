@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Sshd", "free_port", "start_sshd"]
+__all__ = ["Sshd", "available", "free_port", "make_key", "start_sshd"]
 
 _PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
@@ -61,9 +61,10 @@ def free_port() -> int:
         return port
 
 
-def _make_key(path: Path) -> None:
+def make_key(path: Path, kind: str = "ed25519") -> None:
+    """An ssh key without a passphrase."""
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)], check=True
+        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)], check=True
     )
 
 
@@ -76,7 +77,7 @@ def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:
     home.mkdir(exist_ok=True)
     for name in ("host_key", "user_key"):
         if not (root / name).exists():
-            _make_key(root / name)
+            make_key(root / name)
     options = f'environment="HOME={home}",environment="XDG_STATE_HOME={home}/state" '
     (root / "authorized_keys").write_text(options + (root / "user_key.pub").read_text())
     port = free_port()

@@ -1,0 +1,208 @@
+"""Several nodes behind real sshd processes, and plugins that can't lie about what was run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asyncstack.events import StepFinished
+from asyncstack.model import PhaseKey
+from tests.helpers.lab import Lab, Outcome, alive
+from tests.helpers.sshd import Sshd, start_sshd
+
+__all__ = ["WITNESS", "NodeOfLab", "SshLab", "Step"]
+
+#: node, plugin, phase
+Step = tuple[str, str, str]
+
+# Each step says on the node's own disk when it ran and what it printed: bytes of all kinds. What
+# is done twice, or lost, shows. {more} comes between the two halves of the output.
+WITNESS = """
+printf '%s %s %s begin\\n' "$EPOCHREALTIME" {name} "${{2:-$1}}" >>"$DEST/witness"
+mkdir -p "$DEST/printed"
+head -c 3000 /dev/urandom | tee -a "$DEST/printed/{name}.${{2:-$1}}"
+{more}
+head -c 3000 /dev/urandom | tee -a "$DEST/printed/{name}.${{2:-$1}}"
+printf '%s %s %s end\\n' "$EPOCHREALTIME" {name} "${{2:-$1}}" >>"$DEST/witness"
+"""
+
+
+@dataclass(frozen=True)
+class NodeOfLab:
+    """A node: its name, its daemon, where its DEST lies, and the port that leads to it."""
+
+    name: str
+    sshd: Sshd
+    dest: Path
+    port: int
+
+    @property
+    def state(self) -> Path:
+        """What the drivers of its runs keep."""
+        return self.sshd.home / "state/asyncstack/nodes"
+
+    def witness(self) -> list[tuple[float, str, str, str]]:
+        """time, plugin, phase, begin or end: what its plugins wrote down, in order."""
+        try:
+            lines = (self.dest / "witness").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        words = [line.split() for line in lines]
+        return [(float(w[0]), w[1], w[2], w[3]) for w in words]
+
+
+class SshLab(Lab):
+    """A lab whose nodes are behind ssh."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.nodes: dict[str, NodeOfLab] = {}
+        self.daemons: list[Sshd] = []
+        self.inventory = root / "lab.yaml"
+        self.environment |= {"PYTHONFAULTHANDLER": "1"}
+        self.known_hosts.parent.mkdir(mode=0o700)
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def known_hosts(self) -> Path:
+        """The file that the controller looks into by itself."""
+        return self.home / ".ssh/known_hosts"
+
+    def close(self) -> None:
+        """End the daemons, and every process that a test of ours has left in the background."""
+        for process in self._started:
+            process.kill()
+            process.communicate()
+        for daemon in self.daemons:
+            daemon.stop()
+
+    def daemon(self, *extra: str) -> Sshd:
+        """One more sshd."""
+        daemon = start_sshd(self.root / f"sshd-{len(self.daemons)}", *extra)
+        self.daemons.append(daemon)
+        return daemon
+
+    def node(
+        self, name: str, daemon: Sshd | None = None, *, port: int = 0, trusted: bool = True
+    ) -> NodeOfLab:
+        """One more node; behind a daemon of its own unless one is given."""
+        daemon = daemon or self.daemon()
+        node = NodeOfLab(name, daemon, self.root / f"dest-{name}", port or daemon.port)
+        self.nodes[name] = node
+        if trusted:
+            self.trust(node)
+        return node
+
+    def trust(self, node: NodeOfLab) -> None:
+        """Write its host key down."""
+        line = node.sshd.host_key_line().replace(f":{node.sshd.port}", f":{node.port}")
+        with self.known_hosts.open("a") as stream:
+            stream.write(line)
+
+    def three(self) -> list[NodeOfLab]:
+        """What most tests want."""
+        return [self.node(name) for name in ("one", "two", "three")]
+
+    def write_inventory(
+        self,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        localrc: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Path:
+        """All nodes, each with its own DEST; JSON is YAML."""
+        hosts = {
+            node.name: {
+                "ansible_host": "127.0.0.1",
+                "ansible_port": node.port,
+                "ansible_user": node.sshd.user,
+                "ansible_ssh_private_key_file": str(node.sshd.key),
+                "localrc": {
+                    "DEST": str(node.dest),
+                    "DATA_DIR": f"{node.dest}/data",
+                    "NODE_NAME": node.name,
+                    **(localrc or {}).get(node.name, {}),
+                },
+            }
+            for node in self.nodes.values()
+        }
+        children: dict[str, dict[str, dict[str, None]]] = {
+            group: {"hosts": dict.fromkeys(names)} for group, names in (groups or {}).items()
+        }
+        self.inventory.write_text(json.dumps({"all": {"hosts": hosts, "children": children}}))
+        return self.inventory
+
+    def witnesses(self, *names: str, more: str = ":") -> None:
+        """Plugins that write down what they do, enabled in local.conf."""
+        for name in names:
+            self.plugin(
+                name,
+                WITNESS.format(name=name, more=more),
+                settings=WITNESS.format(name=name, more=":").replace("${2:-$1}", "settings"),
+            )
+        self.write_conf(self.enable(*names))
+
+    def stack(self, *options: str | Path, command: str = "stack") -> Outcome:
+        """Stack what the inventory says."""
+        return self.run(command, self.conf, "-i", self.inventory, *options)
+
+    def start(self, *arguments: str | Path) -> tuple[subprocess.Popen[bytes], Path]:
+        """Start a run in the background; its process and its directory."""
+        line, directory = self.command(*arguments)
+        process = subprocess.Popen(
+            line,
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._started.append(process)
+        return process, directory
+
+    def start_stack(self, *options: str | Path) -> tuple[subprocess.Popen[bytes], Path]:
+        """Start to stack what the inventory says; its events come on stdout."""
+        return self.start("stack", self.conf, "-i", self.inventory, "--json", *options)
+
+    def again(self, verb: str, directory: Path, *options: str) -> Outcome:
+        """`attach`, `stop` or `resume` of the run that lies there."""
+        line = [sys.executable, "-m", "asyncstack", verb, *options, str(directory)]
+        return self._outcome(line, directory, None, 100)
+
+    def driven(self) -> list[str]:
+        """The processes of drivers that live, on whichever node."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or not alive(entry.name):
+                continue
+            try:
+                folder = (entry / "cwd").readlink()
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if folder.is_relative_to(self.root) and "asyncstack/nodes" in str(folder):
+                found.append(f"{entry.name} {command[:200]}")
+        return found
+
+
+def assert_exactly_once(lab: SshLab, outcome: Outcome, nodes: Sequence[str] = ()) -> None:
+    """Every step ran once and has one final status; each log is what the step printed."""
+    finals = Counter((s.node, s.mode, s.phase, s.plugin) for s in outcome.of(StepFinished))
+    assert [step for step, count in finals.items() if count != 1] == []
+    for name in nodes or lab.nodes:
+        node = lab.nodes[name]
+        ran = Counter((plugin, phase, what) for _, plugin, phase, what in node.witness())
+        assert [step for step, count in ran.items() if count != 1] == [], name
+        for step in outcome.of(StepFinished):
+            if step.node != name or not step.log:
+                continue
+            phase = PhaseKey(step.mode, step.phase)
+            printed = node.dest / "printed" / f"{step.plugin}.{_slot(phase)}"
+            assert (outcome.directory / step.log).read_bytes() == printed.read_bytes(), step
+
+
+def _slot(phase: PhaseKey) -> str:
+    return phase.phase or ("settings" if phase.name == "source" else phase.name)
