@@ -17,8 +17,14 @@ from anyio import CancelScope, to_thread
 from msgspec import Struct
 
 from asyncstack import __version__
-from asyncstack.errors import AsyncstackError, RunDirectoryError
-from asyncstack.events import Event, RunFinished, RunStarted
+from asyncstack.errors import (
+    AsyncstackError,
+    ConnectionLostError,
+    RunDirectoryError,
+    TransportError,
+    UnfitNodeError,
+)
+from asyncstack.events import Emit, Event, NodeFinished, RunFinished, RunStarted
 from asyncstack.executor import Boot
 from asyncstack.fetcher import FetchResult
 from asyncstack.journal import (
@@ -40,6 +46,7 @@ from asyncstack.run.nodes import NodeSpec, node_batches, node_copies, plan_run
 from asyncstack.run.remote import Results
 from asyncstack.run.sinks import Sinks
 from asyncstack.run.stages import (
+    InputErrors,
     Opened,
     Stage,
     boot_nodes,
@@ -164,6 +171,7 @@ async def _conduct(
             await _run(stage, directory, batches, record.plan, progress)
         except AsyncstackError as error:
             progress.exit_code = error.exit_code
+            progress.status = _tell_of_nodes(error, sinks.emit)
             error.hide(redactor.text)
             raise
         except anyio.get_cancelled_exc_class():
@@ -181,6 +189,22 @@ async def _conduct(
                 await sinks.finish()
             _last_record(record, progress, redactor).write(directory.run_json)
     return RunResult(progress.status, progress.exit_code, directory)
+
+
+def _tell_of_nodes(error: AsyncstackError, emit: Emit) -> Status:
+    """Say which nodes were out of reach; the status of a run that they have ended."""
+    errors = error.errors if isinstance(error, InputErrors) else (error,)
+    out_of_reach = [one for one in errors if isinstance(one, TransportError)]
+    for one in out_of_reach:
+        if not isinstance(one, UnfitNodeError):
+            emit(NodeFinished(node=one.node, status=_status_of(one), message=one.problem))
+    return _status_of(out_of_reach[0]) if len(out_of_reach) == len(errors) else Status.FAILED
+
+
+def _status_of(error: TransportError) -> Status:
+    if isinstance(error, UnfitNodeError):
+        return Status.FAILED
+    return Status.LOST if isinstance(error, ConnectionLostError) else Status.UNREACHABLE
 
 
 async def _run(
