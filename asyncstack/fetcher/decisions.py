@@ -64,8 +64,11 @@ _BROKEN = {
 }
 
 
-def decide(found: Found, options: FetchOptions) -> Decision:
-    """Follow DevStack's rules, minus its silence: what can't be used is an error."""
+def decide(found: Found, options: FetchOptions, *, pinned: bool = False) -> Decision:
+    """Follow DevStack's rules, minus its silence: what can't be used is an error.
+
+    A `pinned` checkout is moved even OFFLINE: its commit may be in the cache, and another one won't do.
+    """
     match found.state:
         case State.ABSENT if options.error_on_clone:
             return Decision(
@@ -81,7 +84,7 @@ def decide(found: Found, options: FetchOptions) -> Decision:
         case State.INTERRUPTED:
             return Decision(Action.HEAL)
         case State.CHECKOUT | State.UNKNOWN:
-            update = options.update and not options.offline
+            update = options.update and (pinned or not options.offline)
             return Decision(Action.UPDATE if update else Action.KEEP)
         case broken:
             return Decision(

@@ -72,7 +72,8 @@ class Store:
         """
         address = parse_url(job.request.url)
         if self.cache is None:
-            return await _download(job, None, work)
+            offline = job.options.offline
+            return _offline(job, None) if offline else await _download(job, None, work)
         # Two plugins may share a URL: in one process they queue here, without polling a file.
         async with self.locks.setdefault(address.key, anyio.Lock()), self.cache.locked(address):
             return await self._from_cache(job, address, work, expected)

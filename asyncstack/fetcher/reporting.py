@@ -24,7 +24,7 @@ def failure_of(job: Job, ended: Ended, *, hint: str = "") -> FetchResult:
         job,
         FetchStatus.FAILED,
         message=ended.words.strip() or f"git ended with status {ended.returncode}",
-        hint=hint or hint_for(failure),
+        hint=hint or hint_for(failure, pinned=bool(job.request.commit)),
         failure=failure,
     )
 

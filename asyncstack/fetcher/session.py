@@ -147,7 +147,7 @@ class Session:
         found = inspect(Path(job.request.directory))
         if found.state is State.UNKNOWN:
             found = await self._ask_git(job, found)
-        decision = decide(found, self.options)
+        decision = decide(found, self.options, pinned=bool(job.request.commit))
         match decision.action:
             case Action.FAIL:
                 ended = failed(decision.failure, decision.problem)

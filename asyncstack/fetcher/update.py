@@ -106,9 +106,11 @@ async def _save(job: Job, found: Found, work: Path, local_work: str) -> FetchWar
 
 async def _bring(job: Job, store: Store, found: Found, work: Path, target: _Target) -> str | Ended:
     """Get the commit and the server's refs into the checkout; return the commit."""
-    if _is_reduced(found.git_dir) or job.options.depth or job.options.filter:
+    offline = job.options.offline
+    reduced = _is_reduced(found.git_dir) or job.options.depth or job.options.filter
+    if reduced and not offline:
         return await fetch_one_ref(job, found.git_dir, work)
-    if not store.knows(job):  # a checkout fetches less than a new mirror would
+    if not offline and not store.knows(job):  # a checkout fetches less than a new mirror would
         return await fetch_directly(job, found.git_dir, work, target.name)
     source = await store.source(job, work, expected=target.commit)
     if isinstance(source, Ended):

@@ -40,7 +40,7 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     depth: int = 0
     filter: str = ""
     timeout_s: float = 0.0
-    stall_s: float = 60.0
+    stall_s: float = 30.0
     tries: int = 3
     mirrors: tuple[tuple[str, str], ...] = ()
     cache_directory: str = ""

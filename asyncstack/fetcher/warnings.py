@@ -28,8 +28,10 @@ _HINTS = {
 }
 
 
-def hint_for(failure: FailureClass) -> str:
+def hint_for(failure: FailureClass, *, pinned: bool = False) -> str:
     """Return the way out of a class of failures; '' if git's own words must do."""
+    if pinned and failure is _F.REF_NOT_FOUND:
+        return "the lock file's commit can't be had any more: --update takes what the ref is now"
     return _HINTS.get(failure, "")
 
 

@@ -65,9 +65,9 @@ def test_no_retry_of_what_stays_wrong(failure: FailureClass) -> None:
 
 
 def test_a_stall_costs_half_a_try() -> None:
-    """Six connections in three tries: 0.3^6 of repositories are lost to a 30 % chance of a stall."""
-    waits = [delay_before_retry(FailureClass.STALL, n, 3, jitter=0) for n in range(1, 8)]
-    assert [wait is not None for wait in waits] == [True] * 5 + [False] * 2
+    """Seven connections in three tries: of a 30 % chance of a stall, 0.3^7 is left."""
+    waits = [delay_before_retry(FailureClass.STALL, n, 3, jitter=0) for n in range(1, 9)]
+    assert [wait is not None for wait in waits] == [True] * 6 + [False] * 2
 
 
 def test_sources() -> None:

@@ -111,14 +111,16 @@ async def test_pinned_commit_that_cant_be_had(server: SmartHttp, bench: Bench) -
     (result,) = await bench.fetch(request)
     assert result.status is FetchStatus.FAILED
     assert "0001" in result.message
+    assert "lock file" in result.hint
 
 
 async def test_offline(served: Path, server: SmartHttp, bench: Bench) -> None:
     """OFFLINE: not one request; what the cache holds can still be checked out."""
     url = server.url("plugin.git")
-    result = await bench.one(url, offline=True)
-    assert result.status is FetchStatus.FAILED
-    assert "OFFLINE" in result.message
+    for cache in (str(bench.cache), ""):
+        result = await bench.one(url, offline=True, cache_directory=cache)
+        assert result.status is FetchStatus.FAILED
+        assert "OFFLINE" in result.message
     assert server.requests == []
     await bench.one(url)
     server.requests.clear()
@@ -126,6 +128,22 @@ async def test_offline(served: Path, server: SmartHttp, bench: Bench) -> None:
     assert (await lab.one(url, "stable/2025.1", offline=True)).status is FetchStatus.CLONED
     assert (await bench.one(url, offline=True, update=True)).status is FetchStatus.PRESENT
     assert server.requests == []
+
+
+async def test_offline_and_locked(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """The locked commit comes from the cache, or it is an error: never another one."""
+    url, commit = server.url("plugin.git"), rev(served / "plugin.git", "master~1")
+    await bench.one(url)
+    server.requests.clear()
+    request = bench.request(url, commit=commit)
+    (result,) = await bench.fetch(request, offline=True, update=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    for cache in (str(bench.cache), ""):
+        lost = bench.request(url, commit="1" * 40)
+        (result,) = await bench.fetch(lost, offline=True, update=True, cache_directory=cache)
+        assert (result.status, "OFFLINE" in result.message) == (FetchStatus.FAILED, True)
+    assert server.requests == []
+    assert rev(bench.dest / "plugin") == commit
 
 
 async def test_checkouts_survive_their_cache(server: SmartHttp, bench: Bench) -> None:
