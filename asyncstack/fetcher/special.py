@@ -36,7 +36,7 @@ async def fetch_one_ref(job: Job, git_dir: Path, work: Path) -> str | Ended:
         nonlocal commit
         ended = await fetch_shallow(git, url, git_dir, wanted, depth)
         if ended.ok:
-            name, oid = _name_fetched(git_dir, job.request.ref)
+            name, oid = _name_fetched(git_dir, wanted)
             commit = await resolve_commit(job.git, git_dir, oid)
             if name:
                 await job.git.at(git_dir).run("update-ref", name, oid)
@@ -82,7 +82,7 @@ async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
         ended = await fetch_shallow(git, url, git_dir, wanted, job.options.depth)
         if not ended.ok:
             return ended
-        name, oid = _name_fetched(git_dir, job.request.ref)
+        name, oid = _name_fetched(git_dir, wanted)
         commit = await resolve_commit(job.git, git_dir, oid)
         if not commit:
             return replace(

@@ -22,7 +22,6 @@ __all__ = [
     "clone_mirror",
     "fetch_mirror",
     "fetch_shallow",
-    "is_ancestor",
     "ls_remote",
     "pack_refs",
     "populate",
@@ -146,11 +145,6 @@ async def resolve_commit(git: Git, git_dir: Path, name: str) -> str:
     """Return the commit that a name means in a repository on disk; '' if it has none."""
     ended = await git.at(git_dir).run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     return ended.stdout.strip() if ended.ok else ""
-
-
-async def is_ancestor(git: Git, git_dir: Path, older: str, newer: str) -> bool:
-    """Say whether one commit is reachable from the other."""
-    return (await git.at(git_dir).run("merge-base", "--is-ancestor", older, newer)).ok
 
 
 async def check_objects(git: Git, git_dir: Path) -> Ended:

@@ -15,11 +15,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-__all__ = ["read_requests", "read_retry_after", "read_stages", "trace_environment"]
+__all__ = ["read_retry_after", "read_stages", "trace_environment"]
 
 _RECEIVING = ("Receiving objects", "Unpacking objects")
 _RETRY_AFTER = re.compile(r"header: retry-after: *([^\r\n]+)", re.IGNORECASE)
-_REQUEST = re.compile(r"Send header: (?:GET|POST) /")
 
 
 class _Line(Struct):
@@ -108,11 +107,6 @@ def read_retry_after(directory: Path, *, now: datetime | None = None) -> float:
     except ValueError:
         return 0.0
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
-
-
-def read_requests(directory: Path) -> int:
-    """Count the http requests that git sent."""
-    return len(_REQUEST.findall(_read(directory / "curl")))
 
 
 def _read(path: Path) -> str:

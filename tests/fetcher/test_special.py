@@ -68,6 +68,19 @@ async def test_filter(able: bool, served: Path, server: SmartHttp, bench: Bench)
     assert (missing > 0) == able
 
 
+async def test_update_of_a_partial_clone(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """It stays partial and gets what is new."""
+    repository = make_repository(served / "big.git", commits=6, payload=1000)
+    git("-C", repository, "config", "uploadpack.allowFilter", "true")
+    await bench.one(server.url("big.git"), filter="blob:none")
+    commit = commit_files(repository, {"README": "new", "data/0": "new"})
+    result = await bench.one(server.url("big.git"), update=True, filter="blob:none")
+    checkout = bench.dest / "plugin"
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
+    assert git("-C", checkout, "status", "--porcelain") == ""
+    assert (checkout / "README").read_text() == "new"
+
+
 async def test_submodules_are_left_alone_and_said(
     served: Path, server: SmartHttp, bench: Bench
 ) -> None:
