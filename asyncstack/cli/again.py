@@ -98,7 +98,9 @@ def resume(
     order = [phase.key for phase in record.plan]
     first = min(order.index(PhaseKey(step.mode, step.phase)) for step in failures)
     selection = PhaseSelection(first=order[first].name, last=record.settings.selection.last)
+    # What was updated for the first run is there; and a run's directory is its own.
+    fetch = msgspec.structs.replace(record.settings.fetch, update=False)
     settings = msgspec.structs.replace(
-        record.settings, selection=selection, run_directory=None, update=False
+        record.settings, selection=selection, fetch=fetch, run_directory=None
     )
     run_command(settings, json=json, quiet=quiet, verbose=verbose)

@@ -1,0 +1,94 @@
+"""asyncstack.lock through the whole program: written, kept to, refreshed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from asyncstack.lockfile import LOCK_NAME, read_lock
+from tests.helpers.lab import Lab, repository
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    lab = Lab(tmp_path)
+    for name in ("one", "two"):
+        lab.plugin(name, ":")
+    lab.write_conf(lab.enable("one", "two"))
+    return lab
+
+
+def head(checkout: Path) -> str:
+    line = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit(lab: Lab, name: str) -> str:
+    """A new commit in a plugin's repository."""
+    repository(lab.repositories / name, {"new": f"{name}\n"})
+    return head(lab.repositories / name)
+
+
+def test_a_lab_is_made_again_from_its_lock(lab: Lab, tmp_path: Path) -> None:
+    """What was locked is checked out in a new DEST, whatever has come upstream since."""
+    assert lab.run("fetch", lab.conf, "--write-lock").code == 0
+    locked = {p.name: p.commit for p in read_lock(lab.root / LOCK_NAME).plugins}
+    assert locked == {name: head(lab.dest / name) for name in ("one", "two")}
+    newer = commit(lab, "one")
+    elsewhere = tmp_path / "elsewhere"
+    run = lab.run("stack", lab.conf, "--locked", "--dest", elsewhere)
+    assert run.code == 0, run
+    assert {name: head(elsewhere / name) for name in locked} == locked
+    assert newer not in locked.values()
+
+
+def test_update_refreshes_the_lock_for_the_plugins_it_names(lab: Lab) -> None:
+    lab.run("fetch", lab.conf, "--write-lock")
+    before = {p.name: p.commit for p in read_lock(lab.root / LOCK_NAME).plugins}
+    newer = commit(lab, "two")
+    commit(lab, "one")
+    assert lab.run("fetch", lab.conf, "two", "--update").code == 0
+    after = {p.name: p.commit for p in read_lock(lab.root / LOCK_NAME).plugins}
+    assert after == {"one": before["one"], "two": newer}
+
+
+def test_a_lock_that_disagrees_with_local_conf_is_refused(lab: Lab) -> None:
+    lab.run("fetch", lab.conf, "--write-lock")
+    lab.plugin("three", ":")
+    lab.write_conf(lab.enable("one", "three"))
+    run = lab.run("stack", lab.conf, "--locked")
+    assert run.code == 2
+    assert "plugin 'three' is not locked" in run.stderr
+    assert "plugin 'two' is locked, but local.conf doesn't enable it" in run.stderr
+    assert not (lab.dest / "three").exists()
+
+
+def test_locked_without_a_lock_says_how_to_make_one(lab: Lab) -> None:
+    run = lab.run("fetch", lab.conf, "--locked")
+    assert run.code == 2
+    assert "asyncstack fetch --write-lock" in run.stderr
+
+
+def test_an_unknown_name_is_refused(lab: Lab) -> None:
+    run = lab.run("fetch", lab.conf, "nosuch", "--update")
+    assert run.code == 2
+    assert "plugin 'nosuch': is not enabled" in run.stderr
+
+
+def test_prefetch_brings_what_plugins_would_clone_later(lab: Lab) -> None:
+    """GITREPO of a plugin's settings, if LIBS_FROM_GIT names it, is there before pre-install."""
+    repository(lab.repositories / "library", {"file": "x\n"})
+    settings = (
+        f'GITREPO["library"]={lab.repositories}/library\nGITDIR["library"]=$DEST/library\n'
+        'GITBRANCH["library"]=master\n'
+    )
+    lab.plugin("user", "[[ $2 != pre-install || -f $DEST/library/file ]]", settings=settings)
+    lab.write_conf("LIBS_FROM_GIT=library\n" + lab.enable("user"))
+    assert lab.run("stack", lab.conf).step("user", "pre-install").status == "failed"
+    assert not (lab.dest / "library").exists()
+    run = lab.run("stack", lab.conf, "--prefetch")
+    assert run.code == 0, run

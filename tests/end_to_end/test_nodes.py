@@ -1,0 +1,168 @@
+"""Several nodes in one run, without a network: hosts of an inventory that are this machine."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from asyncstack.events import BarrierOpened, FilesCopied, NodeFinished, StepFinished
+from asyncstack.model import PhaseKey, Status
+from tests.helpers.lab import Lab, Outcome
+
+pytestmark = pytest.mark.slow
+
+_SCRIPT = """
+echo "$NODE $2"
+[[ $2 != install || $NODE != "$FAILS" ]]
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    lab = Lab(tmp_path)
+    lab.plugin("demo", _SCRIPT)
+    # DEST is the nodes' own affair here.
+    lab.conf.write_text(f"[[local|localrc]]\ndisable_all_services\n{lab.enable('demo')}")
+    return lab
+
+
+def inventory(lab: Lab, *, fails: str = "", extra: str = "") -> Path:
+    """A controller and two computes, each with a DEST of its own."""
+
+    def host(name: str) -> str:
+        return (
+            f"        {name}:\n          ansible_connection: local\n          localrc:\n"
+            f"            DEST: {lab.root}/{name}\n            DATA_DIR: {lab.root}/{name}/data\n"
+            f"            NODE: {name}\n            FAILS: '{fails}'\n"
+        )
+
+    path = lab.root / "lab.yaml"
+    path.write_text(
+        f"all:\n{extra}  children:\n    controller:\n      hosts:\n{host('ctl')}"
+        f"    compute:\n      hosts:\n{host('c1')}{host('c2')}"
+    )
+    return path
+
+
+def stack(lab: Lab, path: Path, *options: str) -> Outcome:
+    return lab.run("stack", lab.conf, "-i", path, *options)
+
+
+def statuses(run: Outcome, phase: str) -> dict[str, str]:
+    return {
+        s.node: s.status.value
+        for s in run.of(StepFinished)
+        if PhaseKey(s.mode, s.phase).name == phase and s.plugin == "demo"
+    }
+
+
+def test_every_node_has_its_own_checkout_settings_and_logs(lab: Lab) -> None:
+    run = stack(lab, inventory(lab))
+    assert run.code == 0, run
+    for node in ("ctl", "c1", "c2"):
+        assert (lab.root / node / "demo/devstack/plugin.sh").is_file()
+        (log,) = (run.directory / "logs" / node).glob("*-stack-install/demo.log")
+        assert log.read_text() == f"{node} install\n"
+    assert {n.node for n in run.of(NodeFinished) if n.status is Status.OK} == {"ctl", "c1", "c2"}
+
+
+def test_no_node_begins_a_phase_before_all_have_ended_the_one_before(lab: Lab) -> None:
+    run = stack(lab, inventory(lab))
+    spans: dict[str, list[StepFinished]] = {}
+    for step in run.of(StepFinished):
+        if step.plugin == "demo" and step.phase:
+            spans.setdefault(step.phase, []).append(step)
+    phases = [spans[name] for name in ("pre-install", "install", "post-config", "extra")]
+    for before, after in pairwise(phases):
+        assert max(s.end for s in before) <= min(s.start for s in after)
+    assert len(run.of(BarrierOpened)) == 8
+
+
+def test_a_failed_node_stops_the_others_at_the_next_barrier(lab: Lab) -> None:
+    run = stack(lab, inventory(lab, fails="c1"))
+    assert run.code == 1
+    assert statuses(run, "install") == {"ctl": "ok", "c1": "failed", "c2": "ok"}
+    assert set(statuses(run, "post-config").values()) == {"aborted"}
+
+
+@pytest.mark.parametrize("option", [["--keep-going"], ["--max-fail", "1"], ["--max-fail", "40%"]])
+def test_the_others_go_on_if_they_may(lab: Lab, option: list[str]) -> None:
+    run = stack(lab, inventory(lab, fails="c1"), *option)
+    assert run.code == 1
+    assert statuses(run, "test-config") == {"ctl": "ok", "c1": "aborted", "c2": "ok"}
+
+
+def test_a_max_fail_that_is_none_is_refused(lab: Lab) -> None:
+    run = stack(lab, inventory(lab), "--max-fail", "some")
+    assert run.code == 2
+    assert "--max-fail some" in run.stderr
+
+
+def test_one_group_finishes_before_the_next_begins(lab: Lab) -> None:
+    run = stack(lab, inventory(lab), "--order", "controller,compute")
+    assert run.code == 0
+    ends = [s.end for s in run.of(StepFinished) if s.node == "ctl" and s.end]
+    starts = [s.start for s in run.of(StepFinished) if s.node != "ctl" and s.start]
+    assert max(ends) <= min(starts)
+
+
+def test_limit_leaves_the_other_nodes_alone(lab: Lab) -> None:
+    run = stack(lab, inventory(lab), "--limit", "compute:!c2")
+    assert run.code == 0
+    assert {s.node for s in run.of(StepFinished)} == {"c1"}
+    assert not (lab.root / "ctl").exists()
+
+
+_COPY = """  vars:
+    asyncstack_copy:
+      - after: {after}
+        from: controller
+        to: compute
+        paths: [{path}]
+        mode: "0640"
+"""
+
+
+def test_files_are_copied_behind_their_phase(lab: Lab) -> None:
+    path = lab.root / "ca.pem"
+    path.write_text("certificate\n")
+    run = stack(lab, inventory(lab, extra=_COPY.format(after="pre-install", path=path)))
+    assert run.code == 0, run
+    copies = run.of(FilesCopied)
+    assert {(c.source, c.target, c.ok) for c in copies} == {
+        ("ctl", "c1", True),
+        ("ctl", "c2", True),
+    }
+    order = [event for event in run.events if isinstance(event, FilesCopied | StepFinished)]
+    first = order.index(copies[0])
+    assert all(
+        PhaseKey(s.mode, s.phase).name in ("override_defaults", "source", "prerequisites")
+        or s.phase == "pre-install"
+        for s in order[:first]
+        if isinstance(s, StepFinished)
+    )
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_node_that_lacks_its_files_stops_the_run_there(lab: Lab) -> None:
+    missing = lab.root / "none.pem"
+    run = stack(lab, inventory(lab, extra=_COPY.format(after="pre-install", path=missing)))
+    assert run.code == 1
+    assert set(statuses(run, "install").values()) == {"aborted"}
+    assert {n.node: n.status for n in run.of(NodeFinished)} == {
+        "ctl": Status.OK,
+        "c1": Status.FAILED,
+        "c2": Status.FAILED,
+    }
+
+
+def test_the_plan_shows_every_node_and_what_it_gets(lab: Lab) -> None:
+    path = inventory(lab, extra=_COPY.format(after="install", path="/etc/ca.pem"))
+    plan = lab.plan("-i", path)
+    assert plan.code == 0
+    assert [line for line in plan.stdout.splitlines() if line.startswith("node ")] == [
+        f"node {name}, DEST={lab.root}/{name}" for name in ("ctl", "c1", "c2")
+    ]
+    assert plan.stdout.count("after install: /etc/ca.pem from ctl") == 2
