@@ -45,26 +45,26 @@ class Payload:
     size: int = len(_END)
 
     @classmethod
-    def open(cls, contents: Sequence[Content]) -> Payload:
-        """Open all files. Raises OSError if one can't be read."""
+    def open(cls, folder: str, contents: Sequence[Content]) -> Payload:
+        """Open all files, which are to lie in `folder`. Raises OSError if one can't be read."""
         payload = cls()
         try:
-            for content in contents:
-                payload._add(content)
+            for content in (Content(""), *contents):
+                payload._add(f"{folder}/{content.name}", content)
         except BaseException:
             payload.close()
             raise
         return payload
 
-    def _add(self, content: Content) -> None:
-        entry = tarfile.TarInfo(content.name)
+    def _add(self, name: str, content: Content) -> None:
+        entry = tarfile.TarInfo(name)
         entry.mtime = int(time.time())
         file = None
         if content.path is not None:
             file = self._files.enter_context(content.path.open("rb"))
             entry.size, entry.mode = file.seek(0, 2), 0o444
             file.seek(0)
-        elif content.name.endswith("/"):
+        elif name.endswith("/"):
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
         else:
             entry.size = len(content.data)

@@ -144,7 +144,7 @@ class Depot:
                 task.fail(made.words, failure=made.failure)
                 return None
             contents = made
-        return Payload.open(contents)
+        return Payload.open(str(task.number), contents)
 
 
 def _settle(task: Task, found: Found | None, options: DeliveryOptions) -> Decision | None:

@@ -195,9 +195,9 @@ async def test_abandoned_work_is_swept_and_work_in_progress_is_not(lab: Lab) -> 
     machine = os.uname().nodename
     own = f"/proc/{os.getpid()}/stat"
     started = Path(own).read_text().rpartition(")")[2].split()[19]
-    live = lab.dest / f".asyncstack_delivery.{machine}.{os.getpid()}.{started}.0"
-    reused = lab.dest / f".asyncstack_delivery.{machine}.{os.getpid()}.1.0"
-    dead = lab.dest / f".asyncstack_delivery.{machine}.999999999.1.0"
+    live = lab.dest / f".asyncstack_delivery.{machine}@{os.getpid()}.{started}"
+    reused = lab.dest / f".asyncstack_delivery.{machine}@{os.getpid()}.1"
+    dead = lab.dest / f".asyncstack_delivery.{machine}@999999999.1"
     for folder in (live, reused, dead):
         folder.mkdir(parents=True)
     await lab.one()

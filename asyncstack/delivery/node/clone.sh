@@ -54,7 +54,7 @@ download() {
         # Spread by number: what was refused together must not come back together.
         pause=$attempt.$((index % 10))
         tell "retry $attempt $pause" ''
-        rm -rf "$tree/.git"
+        rm -rf "$tree"
         sleep "$pause"
         attempt=$((attempt + 1))
     done
@@ -78,7 +78,7 @@ finish() {
     give_token
 }
 
-trap 'for parent; do rm -rf "$parent/$prefix.$$.$started".*; done' EXIT
+trap 'for parent; do rm -rf "$parent/$prefix@$$.$started"; done' EXIT
 trap 'exit 143' TERM HUP INT
 set --
 while IFS=$us read -r index directory url ref commit extra abbreviated &&

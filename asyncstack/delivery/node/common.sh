@@ -59,22 +59,23 @@ swept=
 sweep() {
     [ "$1" != "$swept" ] || return 0
     swept=$1
-    for _old in "$1/$prefix".*; do
+    for _old in "$1/$prefix@"*; do
         [ -d "$_old" ] || continue
-        _rest=${_old#"$1/$prefix".} _pid=${_rest%%.*}
-        _rest=${_rest#*.} _started=${_rest%%.*}
+        _rest=${_old#"$1/$prefix@"} _pid=${_rest%%.*}
         # In a subshell, for our own start must be kept.
-        (start_of "$_pid" && [ "$started" = "$_started" ]) || rm -rf "$_old"
+        (start_of "$_pid" && [ "$started" = "${_rest#*.}" ]) || rm -rf "$_old"
     done
 }
 
-# Make $work, the temporary directory of one repository, beside its place.
+# Set $work, the temporary place of one repository, in the one directory of ours beside its place.
 make_work() {
     parent=${directory%/*} problem=
-    work=$parent/$prefix.$$.$started.$index
+    root=$parent/$prefix@$$.$started
+    work=$root/$index
+    [ ! -d "$root" ] || return 0
     [ -d "$parent" ] || try mkdir -p "$parent" || return
     sweep "$parent"
-    try mkdir "$work"
+    try mkdir "$root"
 }
 
 # At most so many jobs at once: each takes a token, and gives it back.

@@ -7,7 +7,7 @@ open_tokens @jobs@
 unpack() {
     head -c "$size" | {
         # A tar that is content has read all: the archive's end is the last thing in it.
-        tar -xof - -C "$work" && exit
+        tar -xof - -C "$root" && exit
         cat >/dev/null
         exit 1
     }
@@ -88,7 +88,7 @@ finish() {
     give_token
 }
 
-trap 'for parent; do rm -rf "$parent/$prefix.$$.$started".*; done' EXIT
+trap 'for parent; do rm -rf "$parent/$prefix@$$.$started"; done' EXIT
 trap 'exit 143' TERM HUP INT
 set --
 while IFS=$us read -r index kind size directory commit ref head branch unfinished url; do
