@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -85,12 +84,15 @@ class _LocalProcess:
         except (ProcessLookupError, PermissionError):  # gone, or somebody else's
             return False
         # Or only a zombie, which its new parent may be slow to reap, in a container for ever.
-        return any(_lives_in(stat, self._process.pid) for stat in Path("/proc").glob("[0-9]*/stat"))
+        # (By name: a Path a process would be most of the cost, and this is asked at every end.)
+        found = (name for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
+        return any(_lives_in(name, self._process.pid) for name in found)
 
 
-def _lives_in(stat: Path, group: int) -> bool:
+def _lives_in(pid: str, group: int) -> bool:
     try:
-        state, _, its_group, *_ = stat.read_bytes().rpartition(b") ")[2].split()
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
+            state, _, its_group, *_ = stat.read().rpartition(b") ")[2].split()
     except (OSError, ValueError):
         return False
     return int(its_group) == group and state != b"Z"
