@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016,SC2317,SC2026,SC1011,SC1007 # cases: the library reads the variables, and the odd quoting is the point
 # shellcheck source=/dev/null
 source "$TREE/functions"
 DEST=$PWD SERVICE_DIR=$PWD/status STACK_USER=$(id -un)
