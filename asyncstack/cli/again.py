@@ -75,29 +75,34 @@ def resume(
 ) -> None:
     """Run again what failed and what came after it: a new run that begins with the failed phase.
 
+    Of a run that was interrupted, what it had not finished.
+
     For example:
 
       asyncstack resume
     """
     from asyncstack.errors import RunDirectoryError
     from asyncstack.journal import RunDirectory, RunRecord, read_events
-    from asyncstack.model import PhaseKey, PhaseSelection
+    from asyncstack.model import PhaseKey, PhaseSelection, Status
     from asyncstack.reports.summary import summarise
 
     directory = RunDirectory.find(run)
     record = RunRecord.read(directory.run_json)
-    failures = summarise(read_events(directory.events)).failures
+    steps = summarise(read_events(directory.events)).steps
+    unfinished = [step for step in steps if not step.status.good]
     if record.settings is None or not record.plan:
         raise RunDirectoryError("ran no phases", path=str(directory.path))
-    if not failures:
+    if record.status is Status.OK and not unfinished:
         raise RunDirectoryError(
-            f"no step has failed in it: {record.status}",
+            "it left nothing to be done",
             path=str(directory.path),
             hint="start a new one: asyncstack stack",
         )
-    order = [phase.key for phase in record.plan]
-    first = min(order.index(PhaseKey(step.mode, step.phase)) for step in failures)
-    selection = PhaseSelection(first=order[first].name, last=record.settings.selection.last)
+    selection = record.settings.selection
+    if unfinished:  # otherwise it ended before its first phase
+        order = [phase.key for phase in record.plan]
+        first = min(order.index(PhaseKey(step.mode, step.phase)) for step in unfinished)
+        selection = PhaseSelection(first=order[first].name, last=order[-1].name)
     # What was updated for the first run is there; and a run's directory is its own.
     fetch = msgspec.structs.replace(record.settings.fetch, update=False)
     settings = msgspec.structs.replace(

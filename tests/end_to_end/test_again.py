@@ -212,7 +212,26 @@ def test_resume_of_a_good_run_is_refused(tmp_path: Path) -> None:
     assert met.asyncstack("stack", "-q").returncode == 0
     refused = met.asyncstack("resume", "-q")
     assert refused.returncode == 2
-    assert "no step has failed" in refused.stderr
+    assert "it left nothing to be done" in refused.stderr
+
+
+def test_resume_of_an_interrupted_run_does_what_it_had_left(met: Met) -> None:
+    controller = met.start()
+    controller.send_signal(signal.SIGINT)
+    assert controller.wait(60) == 130
+    with subprocess.Popen(
+        [sys.executable, "-m", "asyncstack", "resume", "-q"],
+        env=met.lab.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as resumed:
+        met.wait_until_it_waits()
+        met.open_gate()
+        assert resumed.wait(60) == 0
+    phases = [PhaseKey(s.mode, s.phase).name for s in steps(met.runs[-1])]
+    assert "pre-install" not in phases
+    assert phases.count("install") == 3
 
 
 def test_a_closed_terminal_leaves_the_run_to_be_taken_up(met: Met) -> None:
