@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
 from asyncstack.fetcher.attempts import Job, try_all
 from asyncstack.fetcher.retry import sources
@@ -68,9 +69,7 @@ class Questions:
             started = time.monotonic()
             conversation = host.idle.pop() if host.idle else _converser(job, address)
             with _interrupted_on_cancel(conversation):
-                answer = await anyio.to_thread.run_sync(
-                    conversation.ask, address.url, abandon_on_cancel=True
-                )
+                answer = await _in_daemon_thread(lambda: conversation.ask(address.url))
             host.idle.append(conversation)
         if answer is not None:
             job.outcome.attempts += 1
@@ -97,6 +96,25 @@ def _interrupted_on_cancel(conversation: Conversation) -> Iterator[None]:
     except BaseException:
         conversation.interrupt()
         raise
+
+
+async def _in_daemon_thread(ask: Callable[[], RefTable | None]) -> RefTable | None:
+    """Run something that blocks in a thread that no exit of the process waits for.
+
+    anyio's own worker threads are waited for, and a name server or a host that swallows packets
+    would keep an interrupted user for half a minute.
+    """
+    answers: list[RefTable | None] = []
+    ours, theirs = socket.socketpair()
+
+    def work() -> None:
+        with theirs:  # its end of file is the wake-up call
+            answers.append(ask())
+
+    with ours:
+        threading.Thread(target=work, daemon=True, name="asyncstack question").start()
+        await anyio.wait_readable(ours)
+    return answers[0] if answers else None
 
 
 async def _ask_git(job: Job, work: Path) -> RefTable | Ended:

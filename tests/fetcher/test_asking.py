@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import anyio
@@ -94,6 +95,7 @@ async def test_cancelled_in_the_middle(served: Path, server: SmartHttp, bench: B
                 while not proxy.connections:  # noqa: ASYNC110 - it can't tell us
                     await anyio.sleep(0.01)
                 group.cancel_scope.cancel()
+    assert not [one for one in threading.enumerate() if "question" in one.name and not one.daemon]
 
 
 @pytest.mark.parametrize(
