@@ -18,8 +18,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -108,7 +109,7 @@ class Rig:
         ]
 
 
-Way = Callable[[LocalTransport, Path], Awaitable[None]]
+Way = Callable[[LocalTransport, Path], Coroutine[Any, Any, None]]
 
 
 def ignore(_event: Event) -> None:

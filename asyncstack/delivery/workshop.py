@@ -80,21 +80,23 @@ class Workshop:
         Raises OSError if the mirror can't be read.
         """
         refs = await anyio.to_thread.run_sync(read_refs, parcel.mirror)
-        bundle = await self._bundle(parcel, found, refs)
-        if isinstance(bundle, Ended):
-            return bundle
         gone, changed = refs_of_update(refs, parcel.ref, found.refs)
         contents = [Content("gone", gone), Content("refs", changed)]
-        return contents if bundle is None else [*contents, Content("bundle", path=bundle)]
-
-    async def _bundle(self, parcel: Parcel, found: Found, refs: RefTable) -> Path | Ended | None:
-        """Make the thin bundle of what a checkout lacks; None if that is nothing."""
         if found.commit == parcel.commit:
-            return None
+            return contents
         # What a shallow or partial clone has of a commit's history can't be known: it gets all.
         tips = {found.commit, *found.refs.values()} if not found.reduced else set[str]()
         git = self.git.at(parcel.mirror)
         known = await _existing(git, tips, refs)
+        if found.commit in known:  # then no commit there is local work: no need to search for some
+            contents.append(Content("published"))
+        bundle = await self._bundle(git, parcel, known)
+        if isinstance(bundle, Ended):
+            return bundle
+        return contents if bundle is None else [*contents, Content("bundle", path=bundle)]
+
+    async def _bundle(self, git: Git, parcel: Parcel, known: frozenset[str]) -> Path | Ended | None:
+        """Make the thin bundle of what a checkout lacks; None if that is nothing."""
         key = (parcel.mirror, known)
         async with self._locks.setdefault(key, anyio.Lock()):
             if key not in self._bundles:

@@ -79,7 +79,8 @@ finish() {
 }
 
 trap 'for parent; do rm -rf "$parent/$prefix@$$.$started"; done' EXIT
-trap 'exit 143' TERM HUP INT
+# What jobs still write must not come after what is removed.
+trap 'trap "" TERM HUP INT; wait; exit 143' TERM HUP INT
 set --
 while IFS=$us read -r index directory url ref commit extra abbreviated &&
     IFS= read -r user && IFS= read -r password; do

@@ -22,6 +22,7 @@ local_work() {
     [ -z "$unfinished" ] || echo "U$unfinished"
     _found=$(repository "$directory" status --porcelain --untracked-files=no --ignore-submodules=all)
     [ -z "$_found" ] || printf '%s\n' "$_found" | cut -c 4- | sed 's/^/F/' | head -n 30
+    [ ! -e "$work/published" ] || return 0
     _known=
     if [ -e "$directory/.git/FETCH_HEAD" ]; then
         _known=$(sed -n 's/^\([0-9a-f]\{40,64\}\)	.*/\1/p' "$directory/.git/FETCH_HEAD")
@@ -89,7 +90,8 @@ finish() {
 }
 
 trap 'for parent; do rm -rf "$parent/$prefix@$$.$started"; done' EXIT
-trap 'exit 143' TERM HUP INT
+# What jobs still write must not come after what is removed.
+trap 'trap "" TERM HUP INT; wait; exit 143' TERM HUP INT
 set --
 while IFS=$us read -r index kind size directory commit ref head branch unfinished url; do
     set -- "$@" "${directory%/*}"
