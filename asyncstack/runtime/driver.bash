@@ -470,9 +470,9 @@ _asyncstack_serve() {
     # `until !`, because with `set -n` no condition is ever tried: `while` would turn for ever.
     until ! IFS= builtin read -r -u 251 _asyncstack_request; do
         # shellcheck disable=SC2086
-        set -- "$1" $_asyncstack_request
+        builtin set -- "$1" $_asyncstack_request
         (($2 > $1)) || continue
-        set -- "${@:2}"
+        builtin set -- "${@:2}"
         case $2 in
         phase)
             if ((_asyncstack_errexit)); then builtin set -e; fi
@@ -490,7 +490,7 @@ _asyncstack_serve() {
             ;;
         esac
         _asyncstack_emit "done" "$1"
-        set -- "$1"
+        builtin set -- "$1"
     done
 }
 
