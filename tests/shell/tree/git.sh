@@ -50,7 +50,7 @@ case_an_existing_checkout_is_left_alone_unless_reclone() {
     echo mine >clone/file
     git_clone "$url" "$PWD/clone" master >/dev/null 2>&1
     is "$(<clone/file)" mine
-    fake sudo '"$@"'
+    allow_sudo
     RECLONE=yes
     git_clone "$url" "$PWD/clone" master >output 2>&1
     is "$(<clone/file)" two

@@ -3,6 +3,7 @@
 source "$TREE/inc/ini-config"
 
 sample() {
+    allow_sudo
     printf '%s\n' '# a comment' '[default]' '#log = no' 'log=/etc/log' 'words=do not disturb' '' \
         '[aaa]' '# stays' 'handlers = aa, bb' '' '[ ccc ]' 'spaces  =  yes' '[ddd]' 'empty =' \
         '[eee]' 'multi = foo1' 'multi = foo2' 'other key = something' >f.ini
@@ -61,6 +62,7 @@ other key = something
 }
 
 case_set_makes_file_and_section() {
+    allow_sudo
     iniset new.ini first a 1
     iniset new.ini second b 2
     file_is new.ini $'\n[first]\na = 1\n\n[second]\nb = 2\n'
@@ -240,6 +242,7 @@ case_nothing_is_written_where_nothing_changes() {
 }
 
 case_localconf_set() {
+    allow_sudo
     printf '%s\n' '[[local|localrc]]' 'A=1' 'B = 2' '' '[[post-config|/etc/x.conf]]' '[one]' 'o=1' \
         '[two]' 'o=2' >local.conf
     localconf_set local.conf local localrc "" A 3

@@ -71,7 +71,7 @@ case_openrc() {
 case_trace() {
     printf 'inner() { :; }\ninner\n' >traced.sh
     local output
-    output=$(fresh 'source $TREE/stackrc; set -x; source '"$PWD/traced.sh"'; set +x; : $BASHPID; env | grep -c ^PS4')
+    output=$(fresh 'source $TREE/stackrc; set -x; source '"$PWD/traced.sh"'; set +x; env | grep -c ^PS4 || :')
     has "$output" "+ $PWD/traced.sh:2:source:   inner"
     has "$output" "+ $PWD/traced.sh:1:inner:   :"
     is "${output##*$'\n'}" 0

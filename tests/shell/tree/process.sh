@@ -78,7 +78,7 @@ case_a_stale_pid_file_is_no_service() {
 }
 
 case_units_under_systemd() {
-    fake sudo '"$@"'
+    allow_sudo
     fake systemctl
     _asyncstack_systemd=yes SYSTEMD_DIR=$PWD/units SYSTEMCTL="sudo systemctl" ENABLED_SERVICES=svc,api
     SYSTEMD_ENV_VARS[svc]="FROM=array"
@@ -115,7 +115,7 @@ case_commands_that_no_unit_can_run() {
 case_system_services_without_systemd() {
     _asyncstack_systemd=no
     fake service
-    fake sudo '"$@"'
+    allow_sudo
     restart_service apache2
     has "$(calls)" "service apache2 restart"
     stop_service mysql

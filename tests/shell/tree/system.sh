@@ -111,7 +111,7 @@ case_proxies() {
     http_proxy=h no_proxy=n
     export_proxy_variables
     is "$(env | grep -E '^(http|https|no)_proxy=' | sort | tr '\n' ' ')" "http_proxy=h no_proxy=n "
-    fake sudo '"$@"'
+    allow_sudo
     is "$(sudo_with_proxies sh -c 'echo $http_proxy-$https_proxy-$no_proxy')" "h--n"
 }
 
