@@ -125,7 +125,9 @@ class Lab:
             "XDG_CACHE_HOME": str(root / "cache"),
             "XDG_CONFIG_HOME": str(root / "config"),
             "GIT_CONFIG_NOSYSTEM": "1",
-            "PYTHONPATH": str(_PACKAGE),
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, (str(_PACKAGE), os.environ.get("PYTHONPATH")))
+            ),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
