@@ -15,7 +15,7 @@ import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,14 +113,16 @@ class Cache:
                 raise
             share_packs(work, path)
             write_packed_refs(path, read_refs(work))
-            write_facts(path, facts)
+            whole = read_facts(path).seconds or seconds
+            write_facts(path, msgspec.structs.replace(facts, seconds=whole))
             _remove_packs(path, replaced)
         return Mirror(path, read_refs(path))
 
     def touch(self, mirror: Mirror) -> None:
         """Note that a mirror was used, for `prune`."""
         facts = read_facts(mirror.path)
-        write_facts(mirror.path, msgspec.structs.replace(facts, used=time.time()))
+        with suppress(OSError):  # somebody else's cache, that may be read
+            write_facts(mirror.path, msgspec.structs.replace(facts, used=time.time()))
 
     def durations(self) -> dict[str, float]:
         """Return how long each URL took the last time it came whole, in seconds."""
@@ -141,7 +143,12 @@ class Cache:
 
         The lock is the kernel's and ends with its process, so that it can't be stale.
         """
-        descriptor = os.open(self.root / ".locks" / address.key, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            lock = self.root / ".locks" / address.key
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:  # it only spares double work
+            yield
+            return
         try:
             pause = 0.005
             while not _try_lock(descriptor):

@@ -16,6 +16,7 @@ from asyncstack.fetcher.asking import Questions
 from asyncstack.fetcher.attempts import Job, failed, failed_by, try_all
 from asyncstack.fetcher.cache import Cache, Mirror
 from asyncstack.fetcher.files import share_packs
+from asyncstack.fetcher.workspace import Workspaces
 from asyncstack.git.commands import (
     Git,
     clone_mirror,
@@ -56,6 +57,8 @@ class Store:
     """The cache, if there is one, and what this fetch has already asked about."""
 
     cache: Cache | None
+    workspaces: Workspaces
+    warned: bool = False
     fresh: set[str] = field(default_factory=set)
     locks: dict[str, anyio.Lock] = field(default_factory=dict)
     questions: Questions = field(default_factory=Questions)
@@ -91,7 +94,7 @@ class Store:
         if job.options.offline:
             return _offline(job, mirror)
         started = time.monotonic()
-        fetched = await _download(job, mirror, work)
+        fetched = await _download(job, mirror, self._place(work, address))
         if isinstance(fetched, Ended):
             return fetched
         try:
@@ -101,10 +104,25 @@ class Store:
                 seconds=time.monotonic() - started,
                 replaced=fetched.replaced,
             )
-        except OSError as error:
-            return failed_by(error)
+        except OSError as error:  # what was fetched is good without being kept
+            self._warn_once(job, error)
+            return fetched
         self.fresh.add(address.url)
         return replace(fetched, mirror=published)
+
+    def _place(self, work: Path, address: Address) -> Path:
+        """Return where to download: on the cache's file system, so that a rename publishes it."""
+        assert self.cache is not None
+        try:
+            return self.workspaces.place(self.cache.root, address.key)
+        except OSError:
+            return work
+
+    def _warn_once(self, job: Job, error: OSError) -> None:
+        if not self.warned:
+            message = f"what is fetched can't be kept in the cache: {error}"
+            job.emit(Warned(code="cache-unusable", message=message, node=job.options.node))
+        self.warned = True
 
     def _open(self, job: Job, address: Address) -> Mirror | None:
         """Open a mirror; one that can't be right is set aside, and said so."""
@@ -166,15 +184,15 @@ async def resolve(git: Git, mirror: Mirror, wanted: str) -> str:
     return ""
 
 
-async def _download(job: Job, known: Mirror | None, work: Path) -> Source | Ended:
-    """Fetch over the network into a mirror of our own below `work`."""
+async def _download(job: Job, known: Mirror | None, place: Path) -> Source | Ended:
+    """Fetch over the network into a mirror of our own below `place`."""
     number = 0
     source: Source | None = None
 
     async def download(git: Git, url: str) -> Ended:
         nonlocal number, source
         number += 1
-        target = work / f"mirror-{number}"
+        target = place / f"mirror-{number}"
         ended = await _transfer(git, url, target, known, job)
         if not ended.ok:
             return _moved(ended, job)
@@ -186,7 +204,7 @@ async def _download(job: Job, known: Mirror | None, work: Path) -> Source | Ende
         return ended
 
     try:
-        ended = await try_all(job, download, work)
+        ended = await try_all(job, download, place)
     except OSError as error:
         return failed_by(error)
     return source if source is not None else ended

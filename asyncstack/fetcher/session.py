@@ -25,7 +25,7 @@ from asyncstack.fetcher.throttle import Throttle
 from asyncstack.fetcher.update import update_checkout
 from asyncstack.fetcher.values import FetchOptions, FetchRequest, FetchResult, FetchWarning
 from asyncstack.fetcher.warnings import about_contents
-from asyncstack.fetcher.workspace import remove_tree, workspace
+from asyncstack.fetcher.workspace import Workspaces, remove_tree
 from asyncstack.git.commands import Git, resolve_commit
 from asyncstack.git.environment import base_environment
 from asyncstack.git.failures import FailureClass
@@ -66,7 +66,8 @@ async def fetch(
 def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
     with ExitStack() as stack:
         cache = _open_cache(options, emit)
-        store = Store(cache)
+        workspaces = Workspaces(stack)
+        store = Store(cache, workspaces)
         stack.callback(store.questions.close)
         yield Session(
             options=options,
@@ -74,7 +75,7 @@ def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
             store=store,
             throttle=Throttle(options.jobs, options.jobs_per_host),
             durations=cache.durations() if cache else {},
-            stack=stack,
+            workspaces=workspaces,
         )
 
 
@@ -105,10 +106,8 @@ class Session:
     store: Store
     throttle: Throttle
     durations: Mapping[str, float]
-    stack: ExitStack
+    workspaces: Workspaces
     environment: dict[str, str] = field(default_factory=dict)
-    workspaces: dict[Path, Path] = field(default_factory=dict)
-    count: int = 0
     checkouts: anyio.CapacityLimiter = field(
         default_factory=lambda: anyio.CapacityLimiter(max(2, os.cpu_count() or 1))
     )
@@ -242,12 +241,7 @@ class Session:
     def _work(self, job: Job) -> Iterator[Path]:
         """Give a job a temporary directory beside its checkout. Raises OSError if that can't be."""
         directory = Path(job.request.directory)
-        parent = directory.parent
-        if parent not in self.workspaces:
-            self.workspaces[parent] = self.stack.enter_context(workspace(parent))
-        self.count += 1
-        work = self.workspaces[parent] / f"{self.count}-{directory.name}"
-        work.mkdir()
+        work = self.workspaces.place(directory.parent, directory.name)
         try:
             yield work
         finally:

@@ -11,10 +11,10 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-__all__ = ["PREFIX", "remove_tree", "sweep", "workspace"]
+__all__ = ["PREFIX", "Workspaces", "remove_tree", "sweep", "workspace"]
 
 #: Starts with a dot: neither DevStack nor a glob of checkouts looks at it.
 PREFIX = ".asyncstack-"
@@ -34,6 +34,24 @@ def workspace(parent: Path) -> Iterator[Path]:
     finally:
         remove_tree(path)
         os.close(lock)
+
+
+class Workspaces:
+    """One workspace a parent directory, made when it is first needed, removed with the stack."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._made: dict[Path, Path] = {}
+        self._count = 0
+
+    def place(self, parent: Path, name: str) -> Path:
+        """Make a new directory in the workspace of `parent`. Raises OSError if that can't be."""
+        if parent not in self._made:
+            self._made[parent] = self._stack.enter_context(workspace(parent))
+        self._count += 1
+        place = self._made[parent] / f"{self._count}-{name}"
+        place.mkdir()
+        return place
 
 
 def _create(parent: Path) -> tuple[Path, int]:

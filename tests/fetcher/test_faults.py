@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 from pathlib import Path
 
@@ -248,18 +247,19 @@ async def test_every_third_connection_stalls(served: Path, server: SmartHttp, be
     assert bench.of(FetchRetried)
 
 
-async def test_throttled_half_the_time(served: Path, server: SmartHttp, bench: Bench) -> None:
-    """A host that answers 429 at random gets them all served, in the end."""
+async def test_throttled_again_and_again(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A host that answers every fifth request with 429 gets them all served, in the end."""
     for number in range(6):
         make_repository(served / f"p{number}.git")
 
     def answer(method: str, path: str) -> Reply | None:
-        return Reply(429, {"Retry-After": "0"}) if random.random() < 0.3 else None
+        return Reply(429, {"Retry-After": "0"}) if len(server.requests) % 5 == 0 else None
 
     server.answer = answer
     requests = [bench.request(server.url(f"p{n}.git"), name=f"p{n}") for n in range(6)]
-    results = await bench.fetch(*requests, tries=40)
+    results = await bench.fetch(*requests, tries=8)
     assert {result.status for result in results} == {FetchStatus.CLONED}
+    assert "throttled" in {event.reason for event in bench.of(FetchRetried)}
 
 
 async def test_disk_full(

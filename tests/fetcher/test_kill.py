@@ -148,7 +148,7 @@ def check_complete(checkout: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(300)  # a busy machine is no failure
 @pytest.mark.parametrize(
     ("victim", "kills"), [(kill_asyncstack, 80), (kill_git, 40), (kill_both, 80)]
 )
@@ -193,7 +193,7 @@ def test_killed_at_random_moments(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(110)
+@pytest.mark.timeout(300)  # a busy machine is no failure
 def test_an_update_killed_at_random_moments(tmp_path: Path, worker: Worker) -> None:
     """The next run finishes it, be it an update or not: files, index and HEAD agree."""
     served, dest, cache = tmp_path / "served", tmp_path / "dest", tmp_path / "cache"

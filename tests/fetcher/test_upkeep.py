@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from asyncstack.cli.cache import app
+from asyncstack.events import Warned
 from asyncstack.fetcher.cache import default_cache_directory
 from asyncstack.fetcher.files import share_file
 from asyncstack.fetcher.workspace import PREFIX, sweep, workspace
@@ -236,3 +238,36 @@ def test_sharing_across_file_systems(tmp_path: Path) -> None:
         share_file(source, other / "pack")
         assert (other / "pack").read_bytes() == source.read_bytes()
         assert not (other / "pack").samefile(source)
+
+
+async def test_cache_on_another_file_system(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """Copies instead of links, else the same: kept, used again, independent."""
+    elsewhere = Path("/dev/shm")
+    if not os.access(elsewhere, os.W_OK) or elsewhere.stat().st_dev == served.stat().st_dev:
+        pytest.skip("no second file system here")
+    url = server.url("plugin.git")
+    with workspace(elsewhere) as place:
+        bench.cache = place / "cache"
+        result = await bench.one(url)
+        assert (result.status, bench.of(Warned)) == (FetchStatus.CLONED, [])
+        commit = commit_files(served / "plugin.git", {"new": "1"})
+        lab = Bench(bench.dest.with_name("dest2"), bench.cache)
+        assert (await lab.one(url)).commit == commit
+        server.requests.clear()
+        offline = Bench(bench.dest.with_name("dest3"), bench.cache)
+        assert (await offline.one(url, offline=True)).commit == commit
+        assert server.requests == []
+    git("-C", offline.dest / "plugin", "fsck", "--strict")
+
+
+async def test_cache_that_takes_nothing(server: SmartHttp, bench: Bench) -> None:
+    """What was fetched is used all the same, with one warning for the batch."""
+    url = server.url("plugin.git")
+    await bench.one(url)
+    mirror = mirror_of(bench)
+    shutil.rmtree(mirror)
+    mirror.symlink_to("nowhere")  # a directory can't be renamed to it
+    shutil.rmtree(bench.dest)
+    results = await bench.fetch(bench.request(url, name="a"), bench.request(url, name="b"))
+    assert {result.status for result in results} == {FetchStatus.CLONED}
+    assert [event.code for event in bench.of(Warned)].count("cache-unusable") == 1
