@@ -83,7 +83,7 @@ def test_an_interrupted_run_leaves_nothing(lab: Lab, moment: int, signals: list[
     """Whenever it comes, the driver's whole session ends, and journal and run.json say so."""
     code, directory, stderr = interrupted(lab, moment, signals)
     assert code == 130
-    assert "Traceback" not in stderr
+    assert "Traceback" not in stderr, stderr
     assert survivors(lab) == []
     events = list(read_events(directory / "events.jsonl"))
     (finished,) = [event for event in events if isinstance(event, RunFinished)]
@@ -139,7 +139,7 @@ def test_what_was_finished_is_recorded(lab: Lab) -> None:
 def test_other_ways_to_be_ended(lab: Lab, number: int) -> None:
     """SIGTERM is as good as Ctrl-C; a terminal that closes leaves a run that can be taken up."""
     code, directory, stderr = interrupted(lab, 99, [number])
-    assert "Traceback" not in stderr
+    assert "Traceback" not in stderr, stderr
     if number == signal.SIGTERM:
         assert code == 130
         assert survivors(lab) == []
