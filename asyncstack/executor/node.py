@@ -14,7 +14,7 @@ import anyio
 from anyio import CancelScope
 from msgspec import Struct
 
-from asyncstack.errors import AsyncstackError, ConfigError, ConnectionLostError
+from asyncstack.errors import AsyncstackError, ConfigError, ConnectionLostError, TransportError
 from asyncstack.events import ConnectionChanged, Emit, Event, NodeBooted, StepOutput, Warned
 from asyncstack.executor.boot import Boot, BootCollector
 from asyncstack.executor.tracker import NodeTracker, driver_log
@@ -96,6 +96,7 @@ class NodeRun:
         self._attached = attached
         self._tracker: NodeTracker | None = None
         self._inbox: deque[m.Message | bytes] = deque()
+        self.left = False
         self._ended = False
         self._stopped = False
 
@@ -264,6 +265,9 @@ class NodeRun:
         self.failed = self.failed or not status.good
         if self._ended:
             self.status = status
+        if status is Status.LOST:
+            # Its shell is gone, or we can't hear it; what it has started may still be there.
+            await self.stop()
 
     def skip_phase(self, phase: PlannedPhase, message: str) -> None:
         """Say that the node won't come to this phase."""
@@ -340,13 +344,25 @@ class NodeRun:
                 break
         await self._logs.flush()
 
+    def leave(self) -> None:
+        """Let the driver go on after us: it will be neither stopped nor forgotten."""
+        self._ended = self._stopped = self.left = True
+
     async def stop(self) -> None:
         """End the driver and its whole session, now; what survives is a warning."""
         if self._stopped:
             return
         self._ended = self._stopped = True
+        try:
+            await self._stop()
+        except TransportError as error:
+            message = f"could not be stopped: {error.problem}; when it is back: asyncstack stop"
+            self._emit(Warned(code="survivor", message=message, node=self.name))
+
+    async def _stop(self) -> None:
         deadline = anyio.current_time() + STOP_TIMEOUT_S
         with CancelScope(shield=True, deadline=deadline) as scope:
+            await self._transport.connect()
             for survivor in await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S):
                 message = f"could not be ended: process {survivor}"
                 self._emit(Warned(code="survivor", message=message, node=self.name))
@@ -409,7 +425,8 @@ async def open_node(
     finally:
         # Not before the channel is closed: a start that was under way must not miss that it was
         # stopped.
-        if node is None or node.status is not Status.LOST:
+        left = driver is None if node is None else node.left or node.status is Status.LOST
+        if not left:
             deadline = anyio.current_time() + STOP_TIMEOUT_S
             with CancelScope(shield=True, deadline=deadline), suppress(AsyncstackError):
                 await forget_driver(transport, run_id, all_of_it=not keep_top_dir)

@@ -24,8 +24,8 @@ from asyncstack.errors import (
     TransportError,
     UnfitNodeError,
 )
-from asyncstack.events import Emit, Event, NodeFinished, RunFinished, RunStarted
-from asyncstack.executor import Boot
+from asyncstack.events import Emit, Event, NodeBooted, NodeFinished, RunFinished, RunStarted
+from asyncstack.executor import Boot, Policy
 from asyncstack.fetcher import FetchResult
 from asyncstack.journal import (
     RecordedNode,
@@ -52,7 +52,9 @@ from asyncstack.run.stages import (
     boot_nodes,
     fetch_plugins,
     open_nodes,
+    release_nodes,
     run_all,
+    worst,
 )
 from asyncstack.settings import RunSettings
 
@@ -79,12 +81,25 @@ class RunResult(Struct, frozen=True):
 
 
 class _Progress(Struct):
-    """What is known of a run so far, for its record."""
+    """What is known of a run so far, for its record. `left`: it goes on without us."""
 
     boots: dict[str, Boot] = {}
     results: Results = {}
     status: Status = Status.FAILED
     exit_code: int = 70
+    opened: bool = False
+    left: bool = False
+
+    def end(self, status: Status) -> None:
+        """The run ends so."""
+        self.status = status
+        self.exit_code = _EXIT_CODES.get(status, _FAILED)
+
+    def finished(self, duration_s: float) -> RunFinished:
+        """The last event."""
+        return RunFinished(
+            status=self.status, exit_code=self.exit_code, duration_s=round(duration_s, 6)
+        )
 
     def all_results(self) -> list[FetchResult]:
         """How each repository ended, on whichever node."""
@@ -98,6 +113,7 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
     RunDirectoryError, ConfigError) or with a node (UnfitNodeError, ConnectionLostError); the run
     directory, once made, holds what happened until then.
     """
+    Policy(max_fail=settings.nodes.max_fail)  # said before anything is done, if it is wrong
     batches = node_batches(settings)
     plan = plan_run(settings, [spec.local_conf for specs in batches for spec in specs])
     directory = RunDirectory.create(explicit=settings.run_directory)
@@ -121,7 +137,9 @@ async def attach(directory: RunDirectory, display: Display) -> RunResult:
             path=str(directory.path),
             hint=f"see how it went: asyncstack report {record.run_id}",
         )
-    return await _conduct(record, directory, node_batches(record.settings), display, take_up=True)
+    batches = node_batches(record.settings)
+    record = msgspec.structs.replace(record, controller_pid=os.getpid())
+    return await _conduct(record, directory, batches, display, take_up=True)
 
 
 async def _conduct(
@@ -142,11 +160,9 @@ async def _conduct(
             if is_secret(name):
                 redactor.add(value)
         seen: list[Event] = []
+        all_over: list[Status] = []
         if take_up:
-            # The logs are made again from what the nodes have kept, which is all of it. Only now,
-            # when no other controller can be writing them.
-            seen = list(read_events(directory.events))
-            await to_thread.run_sync(lambda: rmtree(directory.path / "logs", ignore_errors=True))
+            seen, all_over = await _seen(directory, record, batches)
         logs = StepLogs(directory.path)
         sinks = Sinks(directory.run_id, journal, logs, display, redactor, seen)
         stage = Stage(
@@ -156,6 +172,7 @@ async def _conduct(
             sinks.emit,
             sinks,
             attach=take_up,
+            booted=frozenset(event.node for event in seen if isinstance(event, NodeBooted)),
             copies=node_copies(record.settings),
         )
         sinks.emit(
@@ -168,35 +185,64 @@ async def _conduct(
             )
         )
         try:
-            await _run(stage, directory, batches, record.plan, progress)
+            if all_over:
+                await release_nodes(batches, directory.run_id)
+                progress.end(worst(all_over))
+            else:
+                await _run(stage, directory, batches, record.plan, progress)
         except AsyncstackError as error:
+            # What can't be taken up now may be later.
+            progress.left = take_up and not progress.opened
             progress.exit_code = error.exit_code
-            progress.status = _tell_of_nodes(error, sinks.emit)
+            progress.status = _tell_of_nodes(error, sinks.emit, left=progress.left)
             error.hide(redactor.text)
             raise
         except anyio.get_cancelled_exc_class():
             progress.status, progress.exit_code = Status.CANCELLED, _INTERRUPTED
             raise
         finally:
-            sinks.emit(
-                RunFinished(
-                    status=progress.status,
-                    exit_code=progress.exit_code,
-                    duration_s=round(time.monotonic() - started, 6),
-                )
-            )
+            if not progress.left:
+                sinks.emit(progress.finished(time.monotonic() - started))
             with CancelScope(shield=True):
                 await sinks.finish()
-            _last_record(record, progress, redactor).write(directory.run_json)
+            if not progress.left:
+                _last_record(record, progress, redactor).write(directory.run_json)
     return RunResult(progress.status, progress.exit_code, directory)
 
 
-def _tell_of_nodes(error: AsyncstackError, emit: Emit) -> Status:
-    """Say which nodes were out of reach; the status of a run that they have ended."""
+async def _seen(
+    directory: RunDirectory, record: RunRecord, batches: Sequence[Sequence[NodeSpec]]
+) -> tuple[list[Event], list[Status]]:
+    """What the controller that is gone has written, and how the nodes ended if all have.
+
+    Only now, for no other controller can be writing.
+    """
+    seen = list(read_events(directory.events))
+    record.write(directory.run_json)
+    all_over = _finished(seen, batches)
+    if not all_over:
+        # The logs are made again from what the nodes have kept, which is all of it.
+        folder = directory.path / "logs"
+        await to_thread.run_sync(lambda: rmtree(folder, ignore_errors=True))
+    return seen, all_over
+
+
+def _finished(seen: Sequence[Event], batches: Sequence[Sequence[NodeSpec]]) -> list[Status]:
+    """How the nodes ended, if the controller that is gone has come to the end of all of them."""
+    ended = {event.node: event.status for event in seen if isinstance(event, NodeFinished)}
+    names = [spec.name for specs in batches for spec in specs]
+    return [ended[name] for name in names] if ended.keys() >= set(names) else []
+
+
+def _tell_of_nodes(error: AsyncstackError, emit: Emit, *, left: bool) -> Status:
+    """Say which nodes were out of reach; the status of a run that they have ended.
+
+    Nothing is said if they were `left` to whoever takes them up later.
+    """
     errors = error.errors if isinstance(error, InputErrors) else (error,)
     out_of_reach = [one for one in errors if isinstance(one, TransportError)]
     for one in out_of_reach:
-        if not isinstance(one, UnfitNodeError):
+        if not left and not isinstance(one, UnfitNodeError):
             emit(NodeFinished(node=one.node, status=_status_of(one), message=one.problem))
     return _status_of(out_of_reach[0]) if len(out_of_reach) == len(errors) else Status.FAILED
 
@@ -215,6 +261,7 @@ async def _run(
     progress: _Progress,
 ) -> None:
     async with open_nodes(stage, [spec for specs in batches for spec in specs]) as opened:
+        progress.opened = True
         await boot_nodes(stage, opened)
         progress.boots = {one.node.name: one.node.booted for one in opened}
         progress.results = await fetch_plugins(stage, opened)
@@ -225,7 +272,7 @@ async def _run(
             save_lock(stage.settings.fetch, path, progress.all_results())
             if phases:
                 await _run_batches(stage, directory, batches, opened, phases, progress)
-    progress.exit_code = _EXIT_CODES.get(progress.status, _FAILED)
+    progress.end(progress.status)
 
 
 async def _run_batches(

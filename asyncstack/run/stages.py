@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TypeVar
 
 import anyio
 from anyio import CancelScope
 from msgspec import Struct
 
-from asyncstack.errors import AsyncstackError
+from asyncstack.errors import AsyncstackError, TransportError
 from asyncstack.events import Emit, PluginRegistered, Warned
 from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node, run_phases
 from asyncstack.executor.node import Logs
@@ -26,7 +26,7 @@ from asyncstack.run.fetching import fetch_options, fetch_requests, split_update
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.run.remote import RemoteNode, Results, clone_on_nodes, deliver_to_nodes
 from asyncstack.runtime.payload import DriverSettings
-from asyncstack.runtime.session import new_nonce
+from asyncstack.runtime.session import has_driver, new_nonce, release_driver
 from asyncstack.settings import RunSettings
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "boot_nodes",
     "fetch_plugins",
     "open_nodes",
+    "release_nodes",
     "run_all",
     "worst",
 ]
@@ -47,8 +48,8 @@ T = TypeVar("T")
 class Stage(Struct, frozen=True):
     """What every stage is given.
 
-    `attach`: the drivers run already, for a controller that is gone. `keep_top_dir`: what the
-    plugins found at TOP_DIR is there after the run. `copies`: files between nodes.
+    `attach`: the drivers run already, for a controller that is gone; those of `booted` certainly.
+    `keep_top_dir`: what the plugins found at TOP_DIR is there after the run. `copies`: files between nodes.
     """
 
     settings: RunSettings
@@ -57,6 +58,7 @@ class Stage(Struct, frozen=True):
     emit: Emit
     logs: Logs
     attach: bool = False
+    booted: frozenset[str] = frozenset()
     keep_top_dir: bool = True
     copies: tuple[Copy, ...] = ()
 
@@ -96,7 +98,7 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
             context = open_node(
                 spec.transport,
                 stage.run_id,
-                None if stage.attach else _launch(stage.settings, spec),
+                None if await _is_there(stage, spec) else _launch(stage.settings, spec),
                 stage.emit,
                 stage.logs,
                 keep_top_dir=stage.keep_top_dir,
@@ -105,12 +107,38 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
 
         try:
             await _all(open_one, specs)
+        except AsyncstackError:
+            # A run that can't be taken up now may be later.
+            for one in opened.values() if stage.attach else ():
+                one.node.leave()
+            with CancelScope(shield=True):
+                await _all(lambda one: one.node.stop(), list(opened.values()))
+            raise
+        try:
             yield [opened[spec.name] for spec in specs]
         except BaseException:
             with CancelScope(shield=True):
                 await _all(lambda one: one.node.stop(), list(opened.values()))
             raise
         await _all(lambda one: one.node.quit(), list(opened.values()))
+
+
+async def release_nodes(batches: Sequence[Sequence[NodeSpec]], run_id: str) -> None:
+    """Let the drivers of a run end that is over; a node that can't be had keeps what it has."""
+
+    async def release(spec: NodeSpec) -> None:
+        with suppress(TransportError):
+            async with spec.transport as transport:
+                await release_driver(transport, run_id)
+
+    await _all(release, [spec for specs in batches for spec in specs])
+
+
+async def _is_there(stage: Stage, spec: NodeSpec) -> bool:
+    """Tell whether the controller that is gone has started this node's driver."""
+    if not stage.attach or spec.name in stage.booted:
+        return stage.attach
+    return await has_driver(spec.transport, stage.run_id)
 
 
 def _launch(settings: RunSettings, spec: NodeSpec) -> Launch:

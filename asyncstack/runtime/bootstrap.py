@@ -15,6 +15,7 @@ __all__ = [
     "follow_command",
     "forget_command",
     "nonce_command",
+    "quit_command",
     "start_command",
     "stop_command",
 ]
@@ -47,7 +48,8 @@ status=$?
 printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
 """
 
-# Everything is kept from others: localrc holds passwords.
+# Everything is kept from others: localrc holds passwords. The connection may be lost before we
+# hear that it has begun; the one who asks again, with the same token, gets what there is already.
 _START = r"""
 fail() { printf '%s\n' "$1" >&2; exit 96; }
 umask 077
@@ -56,15 +58,21 @@ for program in bash git setsid flock mkfifo tail tar; do
 done
 directory=$directory_expression
 mkdir -p "$directory" 2>/dev/null && cd "$directory" || fail "$directory can't be created"
-head -c "$payload_size" | tar -xf - || fail "$directory can't be written"
-mkfifo commands loop && : >journal || fail "$directory can't be written"
-[ -n "$(setsid -f sh -c "$supervise" asyncstack)" ] || fail "the driver can't be started"
+read -r started 2>/dev/null <started
+if [ "$started" = "$token" ]; then
+    head -c "$payload_size" >/dev/null
+else
+    head -c "$payload_size" | tar -xf - || fail "$directory can't be written"
+    mkfifo commands loop && : >journal && echo "$token" >started || fail "$directory can't be written"
+    [ -n "$(setsid -f sh -c "$supervise" asyncstack)" ] || fail "the driver can't be started"
+fi
 """
 
 # `cat` in the background would read /dev/null: a shell without job control gives it that, hence
 # descriptor 3. The FIFO is opened read-write, so that opening never waits for a driver that is
 # gone. When our end of stdin closes (or the connection does), the follower ends with it; when the
-# driver ends, tail does, and with it stdout, which nobody else holds. That it has ended is told by
+# driver ends, tail does, and with it stdout, which nobody else holds (nor stderr: sshd tells the
+# end of both or of none). That it has ended is told by
 # its lock: its process id may live on as a zombie for as long as its new parent likes (in a
 # container: for ever), or be somebody else's by now. So tail watches a child of ours that waits
 # for the lock.
@@ -74,7 +82,7 @@ flock -s alive true >/dev/null 2>&1 &
 waiter=$!
 tail -c "+$from" -s 0.2 -f --pid="$waiter" journal &
 follower=$!
-exec >/dev/null
+exec >/dev/null 2>&1
 cat <&3 1<>commands
 kill "$follower" "$waiter" 2>/dev/null
 """
@@ -144,15 +152,17 @@ def _script(text: str, **values: str) -> str:
     return text.strip("\n") + "\n"
 
 
-def start_command(run_id: str, node: str, *, payload_size: int) -> str:
+def start_command(run_id: str, node: str, *, payload_size: int, token: str) -> str:
     """Deliver `payload_size` bytes from stdin, start the driver, follow its journal.
 
-    What stdin holds after the payload goes to the driver as commands.
+    What stdin holds after the payload goes to the driver as commands. A driver that a start with
+    the same `token` (a word, not secret) has begun is followed instead.
     """
     start = _script(
         _START,
         directory_expression=_directory(run_id, node),
         payload_size=str(payload_size),
+        token=token,
         supervise=shlex.quote(_SUPERVISE),
     )
     return start + _script(_FOLLOW, **{"from": "1"})
@@ -166,7 +176,17 @@ def follow_command(run_id: str, node: str, *, offset: int) -> str:
 
 def nonce_command(run_id: str, node: str) -> str:
     """Print the nonce of a driver that was started earlier; nothing if there is none."""
-    return f"cat {_directory(run_id, node)}/nonce 2>/dev/null"
+    return f"cd {_directory(run_id, node)} 2>/dev/null && [ -e started ] && cat nonce"
+
+
+def quit_command(run_id: str, node: str) -> str:
+    """Let a driver end, whichever commands it had, and wait a little until it has."""
+    return f"""\
+cd {_directory(run_id, node)} 2>/dev/null && [ -p commands ] || exit 0
+flock -n -s alive true && exit 0
+echo "999999999 quit" 1<>commands
+flock -w 10 -s alive true
+"""
 
 
 def forget_command(run_id: str, node: str, *, all_of_it: bool) -> str:
@@ -179,7 +199,7 @@ def forget_command(run_id: str, node: str, *, all_of_it: bool) -> str:
         # Then what was made for it, if nobody else has something there: nodes/RUN, nodes, ours.
         parents = 'for up in 1 2 3; do d=${d%/*}; rmdir "$d" 2>/dev/null || break; done'
         return f'd={directory}; rm -rf "$d"; {parents}; true'
-    files = "alive commands driver.bash journal loop nonce pid settings stopped"
+    files = "alive commands driver.bash journal loop nonce pid settings started stopped"
     empty = 'rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null'
     return f'd={directory}; cd "$d" 2>/dev/null && rm -f {files}; cd /; {empty}; true'
 

@@ -15,9 +15,10 @@ import anyio
 from anyio import EndOfStream
 
 from asyncstack.errors import (
-    ConnectError,
     ConnectionLostError,
     DriverProtocolError,
+    HostKeyError,
+    TransportError,
     UnfitNodeError,
 )
 from asyncstack.runtime.bootstrap import (
@@ -25,6 +26,7 @@ from asyncstack.runtime.bootstrap import (
     follow_command,
     forget_command,
     nonce_command,
+    quit_command,
     start_command,
     stop_command,
 )
@@ -37,7 +39,9 @@ __all__ = [
     "Session",
     "attach_driver",
     "forget_driver",
+    "has_driver",
     "new_nonce",
+    "release_driver",
     "start_driver",
     "stop_driver",
 ]
@@ -74,6 +78,15 @@ class Session:
         self._process: Process | None = None
         self._sequence = 0
         self._pending = b""
+        self._beginning: tuple[str, bytes] | None = None
+
+    async def start(self, command: str, payload: bytes) -> None:
+        """Run the command that starts the driver, again if the connection is lost meanwhile."""
+        self._beginning = (command, payload)
+        try:
+            await self.open(command, payload)
+        except ConnectionLostError as lost:
+            await self._reattach(lost)
 
     async def open(self, command: str, payload: bytes = b"") -> None:
         """Run a command that follows the journal; `payload` is what it reads first."""
@@ -113,11 +126,18 @@ class Session:
         for delay in _backoff():
             try:
                 await self._transport.connect()
-                await self.open(
-                    follow_command(self._run_id, self.node, offset=self._parser.received)
-                )
+                if self._beginning and not self._parser.received:
+                    # It may not have come to starting it.
+                    await self.open(*self._beginning)
+                else:
+                    await self.open(
+                        follow_command(self._run_id, self.node, offset=self._parser.received)
+                    )
                 await self._send_pending()
-            except (ConnectError, ConnectionLostError) as error:
+            except TransportError as error:
+                # A login may be refused while the node starts up; a key doesn't change by itself.
+                if isinstance(error, HostKeyError):
+                    raise ConnectionLostError(self.node, error.problem, hint=error.hint) from error
                 if anyio.current_time() + delay > give_up:
                     raise lost from error
                 await anyio.sleep(delay)
@@ -196,9 +216,11 @@ async def start_driver(
     session = Session(
         transport, run_id, settings.nonce, reconnect_s=reconnect_s, on_connection=on_connection
     )
-    command = start_command(run_id, transport.node.name, payload_size=len(payload))
+    command = start_command(
+        run_id, transport.node.name, payload_size=len(payload), token=new_nonce()
+    )
     try:
-        await session.open(command, payload)
+        await session.start(command, payload)
         yield session
     finally:
         await session.aclose()
@@ -218,8 +240,7 @@ async def attach_driver(
     Raises ConnectionLostError if the node has no such driver any more.
     """
     node = transport.node.name
-    found = await transport.run(nonce_command(run_id, node))
-    nonce = found.stdout.decode("ascii", "replace").strip()
+    nonce = await _nonce(transport, run_id)
     if not nonce:
         raise ConnectionLostError(node, f"has nothing left of run {run_id}")
     session = Session(
@@ -230,6 +251,24 @@ async def attach_driver(
         yield session
     finally:
         await session.aclose()
+
+
+async def has_driver(transport: Transport, run_id: str) -> bool:
+    """Tell whether a driver of this run was started there. Raises ConnectionLostError."""
+    return bool(await _nonce(transport, run_id))
+
+
+async def _nonce(transport: Transport, run_id: str) -> str:
+    found = await transport.run(nonce_command(run_id, transport.node.name))
+    if found.exit_status is None:
+        raise ConnectionLostError(transport.node.name, "was lost before it could be looked at")
+    return found.stdout.decode("ascii", "replace").strip()
+
+
+async def release_driver(transport: Transport, run_id: str) -> None:
+    """Let a driver end that has nothing more to do, and remove what only the run needed."""
+    await transport.run(quit_command(run_id, transport.node.name))
+    await forget_driver(transport, run_id, all_of_it=False)
 
 
 async def forget_driver(transport: Transport, run_id: str, *, all_of_it: bool) -> None:

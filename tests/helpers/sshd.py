@@ -44,6 +44,11 @@ class Sshd:
         self.process.terminate()
         self.process.wait(10)
 
+    def start_again(self) -> None:
+        """After `stop`: at the same port, with the same keys."""
+        self.process = _launch(self.root)
+        _wait_until_it_listens(self)
+
     def host_key_line(self) -> str:
         public = (self.root / "host_key.pub").read_text().split()
         return f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n"
@@ -70,7 +75,6 @@ def make_key(path: Path, kind: str = "ed25519") -> None:
 
 def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:
     """Start a daemon whose files lie below `root`; `extra` are lines of its configuration."""
-    assert _PROGRAM is not None
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
     home = root / "home"
@@ -97,18 +101,23 @@ def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:
     (root / "sshd_config").write_text("\n".join(config) + "\n")
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation directory
-    with (root / "sshd.log").open("ab") as log:
-        process = subprocess.Popen(
-            [_PROGRAM, "-D", "-e", "-f", str(root / "sshd_config")],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+    process = _launch(root)
     sshd = Sshd(port, home, root, process)
     _wait_until_it_listens(sshd)
     if trusted:
         sshd.known_hosts.write_text(sshd.host_key_line())
     return sshd
+
+
+def _launch(root: Path) -> subprocess.Popen[bytes]:
+    assert _PROGRAM is not None
+    with (root / "sshd.log").open("ab") as log:
+        return subprocess.Popen(
+            [_PROGRAM, "-D", "-e", "-f", str(root / "sshd_config")],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def _wait_until_it_listens(sshd: Sshd) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import subprocess
 import sys
 from collections import Counter
@@ -152,6 +154,9 @@ class SshLab(Lab):
     def start(self, *arguments: str | Path) -> tuple[subprocess.Popen[bytes], Path]:
         """Start a run in the background; its process and its directory."""
         line, directory = self.command(*arguments)
+        return self._start(line), directory
+
+    def _start(self, line: list[str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             line,
             cwd=self.root,
@@ -161,19 +166,36 @@ class SshLab(Lab):
             stderr=subprocess.PIPE,
         )
         self._started.append(process)
-        return process, directory
+        return process
 
     def start_stack(self, *options: str | Path) -> tuple[subprocess.Popen[bytes], Path]:
         """Start to stack what the inventory says; its events come on stdout."""
         return self.start("stack", self.conf, "-i", self.inventory, "--json", *options)
+
+    def start_again(self, verb: str, directory: Path, *options: str) -> subprocess.Popen[bytes]:
+        """The same in the background."""
+        return self._start([sys.executable, "-m", "asyncstack", verb, *options, str(directory)])
+
+    def wait_for(self, process: subprocess.Popen[bytes], *wanted: Mapping[str, str]) -> None:
+        """Read what a run says until it has said all of this, in any order."""
+        assert process.stdout is not None
+        missing = list(wanted)
+        for line in process.stdout:
+            event = json.loads(line)
+            found = [one for one in missing if one.items() <= event.items()]
+            if found:
+                missing.remove(found[0])
+            if not missing:
+                return
+        raise AssertionError(process.communicate())
 
     def again(self, verb: str, directory: Path, *options: str) -> Outcome:
         """`attach`, `stop` or `resume` of the run that lies there."""
         line = [sys.executable, "-m", "asyncstack", verb, *options, str(directory)]
         return self._outcome(line, directory, None, 100)
 
-    def driven(self) -> list[str]:
-        """The processes of drivers that live, on whichever node."""
+    def driven(self, patience_ms: int = 5000) -> list[str]:
+        """What drivers and followers live on, on whichever node, and don't end in a while."""
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or not alive(entry.name):
@@ -184,8 +206,22 @@ class SshLab(Lab):
             except OSError:
                 continue
             if folder.is_relative_to(self.root) and "asyncstack/nodes" in str(folder):
-                found.append(f"{entry.name} {command[:200]}")
+                if not _ends(int(entry.name), patience_ms):
+                    found.append(f"{entry.name} {command[:200]}")
         return found
+
+
+def _ends(pid: int, patience_ms: int) -> bool:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        return bool(poller.poll(patience_ms))
+    finally:
+        os.close(descriptor)
 
 
 def assert_exactly_once(lab: SshLab, outcome: Outcome, nodes: Sequence[str] = ()) -> None:
