@@ -7,8 +7,10 @@ it and writes it in one go, so that a burst of events costs one hop to a thread,
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -26,6 +28,9 @@ __all__ = ["Journal", "open_journal"]
 
 #: Seconds that events may gather before they are written.
 LINGER_S = 0.05
+
+#: Bytes; no event is longer than that.
+_LONGEST_LINE = 1024 * 1024
 
 #: Seconds that the end of a run waits for a disk that doesn't answer.
 CLOSE_TIMEOUT_S = 10.0
@@ -108,6 +113,7 @@ async def open_journal(run: RunDirectory) -> AsyncIterator[Journal]:
         raise _unwritable(run, error.strerror or str(error)) from error
     try:
         _lock(run, stream)
+        await to_thread.run_sync(_mend, run.events)
         journal = Journal(run)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal._write_all, stream)  # noqa: SLF001 – its other half
@@ -138,6 +144,17 @@ def _lock(run: RunDirectory, stream: AsyncFileIO) -> None:
         ) from error
     except OSError:
         return  # some network file systems have no locks; better no lock than no run
+
+
+def _mend(path: Path) -> None:
+    """Take away a last line that whoever wrote before us had no time to end."""
+    with path.open("rb+") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        tail = min(size, _LONGEST_LINE)
+        stream.seek(-tail, os.SEEK_END)
+        rest = stream.read(tail).rpartition(b"\n")[2]
+        if rest:
+            stream.truncate(size - len(rest))
 
 
 async def _write(stream: AsyncFileIO, data: bytes) -> None:
