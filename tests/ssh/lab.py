@@ -205,9 +205,9 @@ class SshLab(Lab):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if folder.is_relative_to(self.root) and "asyncstack/nodes" in str(folder):
-                if not _ends(int(entry.name), patience_ms):
-                    found.append(f"{entry.name} {command[:200]}")
+            ours = folder.is_relative_to(self.root) and "asyncstack/nodes" in str(folder)
+            if ours and not _ends(int(entry.name), patience_ms):
+                found.append(f"{entry.name} {command[:200]}")
         return found
 
 
