@@ -48,13 +48,18 @@ class HostKeys:
         *,
         accept_new: bool,
         timeout_s: float,
-        cause: BaseException,
+        cause: Exception,
     ) -> None:
         """Write an unknown key down if the user allows that; nothing to do for a known one.
 
         Raises HostKeyError for a key that has changed, and for an unknown one unless `accept_new`.
         """
-        key = await self._offered(arguments, timeout_s)
+        try:
+            key = await self._offered(arguments, timeout_s)
+        except HostKeyError:
+            if isinstance(cause, asyncssh.HostKeyNotVerifiable):
+                raise
+            raise cause from None  # then it hung up for reasons of its own
         options = await asyncssh.SSHClientConnectionOptions.construct(**arguments)
         host, port = options.host_key_alias or options.host, options.port or 22
         name = host if port == 22 else f"[{host}]:{port}"  # noqa: PLR2004 – ssh's own port

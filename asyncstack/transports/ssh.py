@@ -39,6 +39,7 @@ _WINDOW = 8 * 1024 * 1024
 _CHANNELS = 4
 #: Seconds to wait for a session where sshd allows fewer at once (its MaxSessions).
 _SESSION_WAIT_S = 30.0
+_HUNG_UP = (asyncssh.ConnectionLost, ConnectionResetError)
 #: Seconds before one that hung up in the handshake is called again.
 _HUNG_UP_DELAYS_S = (0.3, 1.0, 2.0)
 # Twice the throughput of the default order.
@@ -112,8 +113,8 @@ class SshTransport:
         try:
             try:
                 return await self._attempt()
-            except (asyncssh.HostKeyNotVerifiable, asyncssh.ConnectionLost) as error:
-                # The second is what a node does to us that has none of the kinds of keys that
+            except (asyncssh.HostKeyNotVerifiable, *_HUNG_UP) as error:
+                # Hanging up is what a node does to us that has none of the kinds of keys that
                 # known_hosts has for it.
                 await self._host_keys.accept_or_refuse(
                     self._arguments(),
@@ -133,7 +134,7 @@ class SshTransport:
         for delay in _HUNG_UP_DELAYS_S:
             try:
                 return await self._attempt_once()
-            except (asyncssh.ConnectionLost, ConnectionResetError):
+            except _HUNG_UP:
                 await anyio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
         return await self._attempt_once()
 

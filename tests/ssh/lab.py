@@ -115,19 +115,19 @@ class SshLab(Lab):
         groups: Mapping[str, Sequence[str]] | None = None,
         localrc: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Path:
-        """All nodes, each with its own DEST; JSON is YAML."""
+        """All nodes, each with its own DEST and so its own local.conf; JSON is YAML."""
+        text = self.conf.read_text("utf-8", "surrogateescape")
+        for node in self.nodes.values():
+            mine = text.replace(f"DEST={self.dest}\n", f"DEST={node.dest}\n")
+            self._conf_of(node).write_text(mine, "utf-8", "surrogateescape")
         hosts = {
             node.name: {
                 "ansible_host": "127.0.0.1",
                 "ansible_port": node.port,
                 "ansible_user": node.sshd.user,
                 "ansible_ssh_private_key_file": str(node.sshd.key),
-                "localrc": {
-                    "DEST": str(node.dest),
-                    "DATA_DIR": f"{node.dest}/data",
-                    "NODE_NAME": node.name,
-                    **(localrc or {}).get(node.name, {}),
-                },
+                "local_conf": str(self._conf_of(node)),
+                "localrc": {"NODE_NAME": node.name, **(localrc or {}).get(node.name, {})},
             }
             for node in self.nodes.values()
         }
@@ -136,6 +136,9 @@ class SshLab(Lab):
         }
         self.inventory.write_text(json.dumps({"all": {"hosts": hosts, "children": children}}))
         return self.inventory
+
+    def _conf_of(self, node: NodeOfLab) -> Path:
+        return self.root / f"{node.name}.conf"
 
     def witnesses(self, *names: str, more: str = ":") -> None:
         """Plugins that write down what they do, enabled in local.conf."""

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from asyncstack.events import FetchFinished, StepFinished
+from asyncstack.model import Status
+from tests.helpers.gitserver import git
+from tests.helpers.lab import Outcome
 from tests.ssh.lab import SshLab, assert_exactly_once
 
 
@@ -16,3 +26,173 @@ def test_linear_keeps_phases_apart(lab: SshLab) -> None:
     order = ("settings", "pre-install", "install", "post-config", "extra", "test-config")
     seen = sorted(line for node in lab.nodes.values() for line in node.witness())
     assert [phase for _, _, phase, _ in seen] == [phase for phase in order for _ in range(12)]
+
+
+def spans(lab: SshLab, name: str) -> tuple[float, float]:
+    """When a node's first step began and its last one ended."""
+    times = [time for time, *_ in lab.nodes[name].witness()]
+    return min(times), max(times)
+
+
+def test_free_waits_for_nobody(lab: SshLab) -> None:
+    """The fast one comes to its end while the slow one is still in a phase, and lets it go on."""
+    lab.node("fast")
+    slow = lab.node("slow")
+    slow.dest.mkdir()
+    os.mkfifo(slow.dest / "go")
+    lab.plugin(
+        "waits",
+        """
+        [[ $NODE_NAME$2 != slowpre-install ]] || read -r _ <"$DEST/go"
+        [[ $NODE_NAME$2 != fasttest-config ]] || echo on >"$OTHER/go"
+        """,
+    )
+    lab.write_conf(lab.enable("waits"))
+    lab.write_inventory(localrc={"fast": {"OTHER": str(slow.dest)}})
+    outcome = lab.stack("--strategy", "free")
+    assert outcome.code == 0, outcome
+
+
+def test_an_order_finishes_one_group_before_the_next(lab: SshLab) -> None:
+    lab.three()
+    lab.witnesses("plugin")
+    lab.write_inventory({"controller": ["two"], "compute": ["one", "three"]})
+    outcome = lab.stack("--order", "controller,compute")
+    assert outcome.code == 0, outcome
+    assert_exactly_once(lab, outcome)
+    assert spans(lab, "two")[1] < min(spans(lab, "one")[0], spans(lab, "three")[0])
+
+
+def test_a_limit_leaves_the_others_alone(lab: SshLab) -> None:
+    lab.three()
+    lab.witnesses("plugin")
+    lab.write_inventory({"compute": ["one", "three"]})
+    outcome = lab.stack("--limit", "compute:!three")
+    assert outcome.code == 0, outcome
+    assert {step.node for step in outcome.of(StepFinished)} == {"one"}
+    assert lab.nodes["two"].witness() == lab.nodes["three"].witness() == []
+    assert not lab.nodes["three"].state.exists()
+
+
+def test_nodes_of_the_command_line(lab: SshLab) -> None:
+    """Which have no inventory to say what their DEST is, so one is all there can be here."""
+    node = lab.node("127.0.0.1")
+    (lab.home / ".ssh/config").write_text(f"IdentityFile {node.sshd.key}\n")
+    lab.witnesses("plugin")
+    spec = f"{node.sshd.user}@127.0.0.1:{node.port}"
+    outcome = lab.run("stack", lab.conf, "-n", spec)
+    assert outcome.code == 0, outcome
+    assert {step.node for step in outcome.of(StepFinished)} == {"127.0.0.1"}
+    assert node.state.exists()
+
+
+@pytest.mark.parametrize("source", ["controller", "node"])
+def test_the_nodes_have_ordinary_clones_and_get_them_once(lab: SshLab, source: str) -> None:
+    """origin is the URL, the commit is checked out, tags and history are there."""
+    lab.node("one")
+    lab.node("two")
+    lab.witnesses("plugin")
+    repository = lab.repositories / "plugin"
+    git("-C", repository, "tag", "1.0")
+    git("-C", repository, "commit", "-q", "--allow-empty", "-m", "two")
+    commit = git("-C", repository, "rev-parse", "HEAD")
+    url = f"file://{repository}"
+    lab.write_conf(f"enable_plugin plugin {url}")
+    lab.write_inventory()
+    outcome = lab.stack("--fetch-from", source, "--until-phase", "source")
+    assert outcome.code == 0, outcome
+    for node in lab.nodes.values():
+        clone = node.dest / "plugin"
+        assert git("-C", clone, "remote", "get-url", "origin").strip() == url
+        assert git("-C", clone, "rev-parse", "HEAD") == commit
+        assert git("-C", clone, "describe", "--tags").startswith("1.0-1-g")
+        assert git("-C", clone, "status", "--porcelain") == ""
+        git("-C", clone, "fsck", "--strict")
+    again = lab.stack("--fetch-from", source, "--until-phase", "source")
+    assert again.code == 0, again
+    delivered = {event.node or "controller": event for event in again.of(FetchFinished)}
+    assert [delivered[name].received_bytes for name in lab.nodes] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "went_on"),
+    [
+        ((), set()),
+        (("--keep-going",), {"two", "three"}),
+        (("--max-fail", "1"), {"two", "three"}),
+        (("--max-fail", "30%"), set()),
+        (("--max-fail", "34%"), {"two", "three"}),
+    ],
+)
+def test_who_goes_on_when_a_node_has_failed(
+    lab: SshLab, options: tuple[str, ...], went_on: set[str]
+) -> None:
+    """Nobody is stopped in a step; who goes on comes to the end. resume begins where it failed."""
+    lab.three()
+    lab.witnesses("plugin", more="[[ $NODE_NAME$2 != oneinstall || -e $DEST/mended ]]")
+    lab.write_inventory()
+    outcome = lab.stack(*options)
+    assert outcome.code == 1, outcome
+    assert_exactly_once(lab, outcome)
+    ended = {s.node: s.status for s in outcome.of(StepFinished) if s.phase == "test-config"}
+    aborted = set(lab.nodes) - went_on
+    assert {name for name, status in ended.items() if status is Status.OK} == went_on
+    assert {name for name, status in ended.items() if status is Status.ABORTED} == aborted
+    installed = {s.node: s.status for s in outcome.of(StepFinished) if s.phase == "install"}
+    assert installed == {"one": Status.FAILED, "two": Status.OK, "three": Status.OK}
+    assert lab.driven() == []
+    if not options:
+        (lab.nodes["one"].dest / "mended").touch()
+        lab.environment["PWD"] = str(lab.root)
+        again = lab.again("resume", outcome.directory)
+        assert again.code == 0, again
+        phases = {phase for _, _, phase, _ in lab.nodes["two"].witness()[-2:]}
+        assert phases == {"test-config"}
+        first = [phase for _, _, phase, _ in lab.nodes["two"].witness()].count("pre-install")
+        assert first == 2, "pre-install ran in the first run only: begin and end"
+
+
+def test_a_wrong_number_of_failures_is_told_before_anything_is_done(lab: SshLab) -> None:
+    lab.node("one")
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    outcome = lab.stack("--max-fail", "many")
+    assert outcome.code == 2
+    assert "--max-fail" in outcome.stderr
+    assert not outcome.directory.exists()
+    assert not lab.nodes["one"].state.exists()
+
+
+def test_a_dozen_nodes_behind_one_sshd_that_allows_little(lab: SshLab) -> None:
+    """MaxStartups is its default: no connect is dropped; two sessions a connection are enough."""
+    daemon = lab.daemon("MaxSessions 2")
+    names = [f"node{number}" for number in range(12)]
+    for name in names:
+        lab.node(name, daemon)
+    lab.witnesses("plugin")
+    lab.write_inventory(localrc={name: {"ADMIN_PASSWORD": "hidden-one"} for name in names})
+    seen: list[str] = []
+    process, directory = lab.start_stack("--until-phase", "install")
+    assert process.stdout is not None
+    for _ in process.stdout:
+        seen += command_lines()
+    process.wait(60)
+    assert process.returncode == 0
+    outcome = Outcome(0, b"", b"", directory)
+    assert_exactly_once(lab, outcome)
+    assert {step.node for step in outcome.of(StepFinished)} == set(names)
+    log = (daemon.root / "sshd.log").read_text()
+    assert log.count("Accepted publickey") == 12, "one connection a node"
+    assert "drop" not in log
+    assert "MaxStartups" not in log
+    assert any(str(lab.root) in line for line in seen)
+    assert not any("hidden-one" in line for line in seen)
+
+
+def command_lines() -> list[str]:
+    """The command lines of all processes there are."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+    return found
