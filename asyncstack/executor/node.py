@@ -18,7 +18,7 @@ from asyncstack.errors import AsyncstackError, ConfigError, ConnectionLostError,
 from asyncstack.events import ConnectionChanged, Emit, Event, NodeBooted, StepOutput, Warned
 from asyncstack.executor.boot import Boot, BootCollector
 from asyncstack.executor.tracker import NodeTracker, driver_log
-from asyncstack.model import Declaration, Status
+from asyncstack.model import Declaration, Plugin, Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.runtime import messages as m
 from asyncstack.runtime.payload import DriverSettings, unpack_texts
@@ -213,6 +213,11 @@ class NodeRun:
             name: {path: text for path, text in texts.items() if path.startswith(f"{folder}/")}
             for name, folder in checkouts.items()
         }
+
+    async def bare_plugins(self) -> list[Plugin]:
+        """The plugins whose checkout has no devstack folder, and so nothing of a plugin."""
+        bare = {answer.name for answer in await self._ask("verify") if isinstance(answer, m.Bare)}
+        return [plugin for plugin in self.booted.plugins if plugin.name in bare]
 
     async def repositories(self) -> Repositories:
         """What the plugins may clone later; complete once their settings are loaded."""

@@ -50,6 +50,7 @@ from asyncstack.run.stages import (
     Opened,
     Stage,
     boot_nodes,
+    check_plugins,
     fetch_plugins,
     open_nodes,
     release_nodes,
@@ -271,6 +272,7 @@ async def _run(
             path = opened[0].spec.local_conf.path
             save_lock(stage.settings.fetch, path, progress.all_results())
             if phases:
+                await check_plugins(opened)
                 await _run_batches(stage, directory, batches, opened, phases, progress)
     progress.end(progress.status)
 

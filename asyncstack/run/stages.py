@@ -10,7 +10,7 @@ import anyio
 from anyio import CancelScope
 from msgspec import Struct
 
-from asyncstack.errors import AsyncstackError, TransportError
+from asyncstack.errors import AsyncstackError, PluginError, TransportError
 from asyncstack.events import Emit, PluginRegistered, Warned
 from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node, run_phases
 from asyncstack.executor.node import Logs
@@ -34,6 +34,7 @@ __all__ = [
     "Opened",
     "Stage",
     "boot_nodes",
+    "check_plugins",
     "fetch_plugins",
     "open_nodes",
     "release_nodes",
@@ -225,6 +226,29 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     await _all(fetch_for, opened)
     bring = clone_on_nodes if settings.source == "node" else deliver_to_nodes
     return results | await bring(remote, stage.emit)
+
+
+async def check_plugins(opened: Sequence[Opened]) -> None:
+    """See that what was fetched are plugins.
+
+    Raises PluginError, or InputErrors for several, for a repository that holds none.
+    """
+    errors: dict[str, PluginError] = {}
+
+    async def check(one: Opened) -> None:
+        for plugin in await one.node.bare_plugins():
+            errors[plugin.name] = PluginError(
+                plugin.name,
+                f"has no devstack/ folder: {plugin.url} {plugin.ref} is no DevStack plugin",
+                path=plugin.path,
+                line=plugin.line,
+                hint="correct its URL or ref, or remove the line",
+            )
+
+    await _all(check, opened)
+    found = list(errors.values())
+    if found:
+        raise found[0] if len(found) == 1 else InputErrors(found)
 
 
 async def _copy(

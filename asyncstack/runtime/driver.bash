@@ -335,7 +335,12 @@ _asyncstack_phase() {
         plugins)
             case $2 in
             override_defaults) plugin_override_defaults ;;
-            source) load_plugin_settings ;;
+            source)
+                # Where stack.sh sources its libraries: their defaults follow a plugin's overrides.
+                # shellcheck source=/dev/null
+                builtin source "$_asyncstack_top_dir/lib/services"
+                load_plugin_settings
+                ;;
             *) run_plugins "$2" "$3" ;;
             esac
             ;;
@@ -391,6 +396,16 @@ _asyncstack_inspect() {
                     "$dir/devstack/settings" "$number"
             fi
         done <"$dir/devstack/settings"
+    done
+}
+
+# _asyncstack_verify: the plugins whose repository has nothing of a plugin. DevStack passes over
+# them in silence; most often it is the URL that is wrong.
+_asyncstack_verify() {
+    local plugin dir
+    for plugin in "${_asyncstack_plugins[@]}"; do
+        _asyncstack_checkout "$plugin"
+        [[ -d $dir/devstack ]] || _asyncstack_emit bare "$plugin"
     done
 }
 
@@ -482,6 +497,7 @@ _asyncstack_serve() {
             ;;
         inspect) _asyncstack_inspect ;;
         repositories) _asyncstack_repositories ;;
+        verify) _asyncstack_verify ;;
         prepare) _asyncstack_prepare ;;
         quit)
             builtin trap - EXIT

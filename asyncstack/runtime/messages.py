@@ -11,6 +11,7 @@ from asyncstack.model import Usage
 from asyncstack.runtime.framing import Frame
 
 __all__ = [
+    "Bare",
     "Begin",
     "Checkout",
     "Defines",
@@ -146,6 +147,12 @@ class Checkout(Message, frozen=True, array_like=True):
     name: str
     state: str
     commit: str
+
+
+class Bare(Message, frozen=True, array_like=True):
+    """A plugin whose checkout has no devstack folder."""
+
+    name: str
 
 
 class Repository(Message, frozen=True, array_like=True):
@@ -330,6 +337,7 @@ _KINDS: dict[str, type[Message]] = {
     "defines": Defines,
     "requires": Requires,
     "checkout": Checkout,
+    "bare": Bare,
     "repository": Repository,
     "unprepared": Unprepared,
     "warning": Warning_,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstack.events import FetchFinished, PhaseStarted, RunFinished, StepStarted, Warned
+from asyncstack.events import FetchFinished, PhaseStarted, RunFinished, StepStarted
 from asyncstack.model import FetchStatus
 from tests.helpers.lab import Lab, alive
 from tests.helpers.privileges import ordinary_user, small_disk
@@ -43,14 +43,15 @@ def test_all_fetches_that_fail_are_told_together(lab: Lab) -> None:
 
 
 def test_a_repository_without_a_devstack_folder(lab: Lab) -> None:
-    """It runs nothing, and never silently: the warning names it and all its steps are skipped."""
+    """It is no plugin: the line that enables it is named, and no phase starts."""
     lab.plugin("bare", files={"README": "no plugin\n"})
-    lab.write_conf(lab.enable("bare", "good"))
+    lab.write_conf(lab.enable("good", "bare"))
     outcome = lab.run("stack")
-    assert outcome.code == 0
-    assert [w.plugin for w in outcome.of(Warned) if w.plugin] == ["bare"]
-    assert "has no devstack/ folder" in outcome.stderr
-    assert outcome.statuses() == {"bare": "skipped", "good": "ok"}
+    assert outcome.code == 2
+    line = lab.conf.read_text().splitlines().index(lab.enable("bare").strip()) + 1
+    assert f"{lab.conf}:{line}: plugin 'bare': has no devstack/ folder" in outcome.stderr
+    assert not outcome.of(PhaseStarted)
+    assert outcome.no_traceback
 
 
 @pytest.mark.parametrize("content", ["nothing", "files"])
