@@ -9,7 +9,7 @@ from rich.text import Text
 
 from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.grid import Column, Span, lines, shortened, width
-from asyncstack.reports.summary import Cell, Summary, cpu_s, did_run, key_of
+from asyncstack.reports.summary import Cell, Summary, cpu_is_known, cpu_s, did_run, key_of
 from asyncstack.reports.units import bar, share, unit_aligned
 
 __all__ = ["ABSENT", "MARKS", "heading_of", "matrix"]
@@ -189,8 +189,12 @@ def _cpu_column(summary: Summary) -> Column:
         if step.plugin in cpu and did_run(step):
             cpu[step.plugin] += cpu_s(step)
             wall[step.plugin] += step.duration_s
-    cells = [(share(cpu[plugin], wall[plugin]), "") for plugin in summary.plugins]
-    total = share(sum(cpu.values()), sum(wall.values()))
+
+    def part(busy_s: float, wall_s: float) -> str:
+        return share(busy_s, wall_s) if cpu_is_known(wall_s) else ""
+
+    cells = [(part(cpu[plugin], wall[plugin]), "") for plugin in summary.plugins]
+    total = part(sum(cpu.values()), sum(wall.values()))
     return Column(("CPU",), (*cells, (total, ""), ("", "")))
 
 

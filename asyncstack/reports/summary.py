@@ -27,7 +27,10 @@ from asyncstack.events import (
 )
 from asyncstack.model import PhaseKey, Status
 
-__all__ = ["Cell", "Summary", "cpu_s", "did_run", "key_of", "summarise", "worst"]
+__all__ = ["Cell", "Summary", "cpu_is_known", "cpu_s", "did_run", "key_of", "summarise", "worst"]
+
+#: Seconds of wall time below which a CPU figure is mostly rounding.
+CPU_KNOWN_FROM_S = 0.02
 
 _E = TypeVar("_E", bound=Event)
 
@@ -118,6 +121,11 @@ def did_run(step: StepFinished) -> bool:
 def cpu_s(step: StepFinished) -> float:
     """CPU seconds of a step, its child processes included."""
     return step.user_cpu_s + step.system_cpu_s
+
+
+def cpu_is_known(wall_s: float) -> bool:
+    """Whether CPU time says anything for so short a time: bash tells it in whole milliseconds."""
+    return wall_s >= CPU_KNOWN_FROM_S
 
 
 def key_of(event: StepFinished | SpanFinished | BarrierOpened) -> PhaseKey:

@@ -14,7 +14,7 @@ from asyncstack.reports.fetches import fetch_heading, fetch_table
 from asyncstack.reports.folding import fold
 from asyncstack.reports.grid import Column, Span, lines
 from asyncstack.reports.matrix import matrix
-from asyncstack.reports.summary import Summary, cpu_s, did_run, key_of
+from asyncstack.reports.summary import Summary, cpu_is_known, cpu_s, did_run, key_of
 from asyncstack.reports.units import bar, count, duration, share, unit_aligned
 
 __all__ = ["print_report", "report_lines"]
@@ -96,14 +96,23 @@ def _slowest(summary: Summary) -> list[Text]:
         *([Column(("node",), tuple((s.node, "") for s in steps), right=False)] if several else []),
         Column(("time",), tuple((unit_aligned(s.duration_s), "bold") for s in steps)),
         Column(("share",), tuple((share(s.duration_s, whole), "") for s in steps)),
-        Column(("CPU █░ waiting",), tuple(_meter(s) for s in steps), right=False),
-        Column(("",), tuple((share(cpu_s(s), s.duration_s) + " CPU", "") for s in steps)),
     ]
+    if any(cpu_is_known(step.duration_s) for step in steps):
+        columns.append(Column(("CPU █░ waiting",), tuple(map(_meter, steps)), right=False))
+        columns.append(Column(("",), tuple((_cpu_share(s), "") for s in steps)))
     return lines(columns)
+
+
+def _cpu_share(step: StepFinished) -> str:
+    if not cpu_is_known(step.duration_s):
+        return ""
+    return share(cpu_s(step), step.duration_s) + " CPU"
 
 
 def _meter(step: StepFinished) -> Span:
     """CPU as the filled part of the step's wall time, waiting as the rest."""
+    if not cpu_is_known(step.duration_s):
+        return ("", "")
     busy = bar(cpu_s(step) / step.duration_s, METER_WIDTH)
     return (busy + "░" * (METER_WIDTH - len(busy)), "cyan")
 
