@@ -91,37 +91,45 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
     When the block ends well the drivers quit, otherwise they are stopped, all at once as well.
     Raises TransportError, or InputErrors for several, if a node can't be had.
     """
-    async with AsyncExitStack() as stack:
-        opened: dict[str, Opened] = {}
+    stacks = {spec.name: AsyncExitStack() for spec in specs}
+    opened: dict[str, Opened] = {}
 
-        async def open_one(spec: NodeSpec) -> None:
-            await stack.enter_async_context(spec.transport)
-            context = open_node(
-                spec.transport,
-                stage.run_id,
-                None if await _is_there(stage, spec) else _launch(stage.settings, spec),
-                stage.emit,
-                stage.logs,
-                keep_top_dir=stage.keep_top_dir,
-            )
-            opened[spec.name] = Opened(await stack.enter_async_context(context), spec)
+    async def open_one(spec: NodeSpec) -> None:
+        stack = stacks[spec.name]
+        await stack.enter_async_context(spec.transport)
+        context = open_node(
+            spec.transport,
+            stage.run_id,
+            None if await _is_there(stage, spec) else _launch(stage.settings, spec),
+            stage.emit,
+            stage.logs,
+            keep_top_dir=stage.keep_top_dir,
+        )
+        opened[spec.name] = Opened(await stack.enter_async_context(context), spec)
 
+    try:
         try:
             await _all(open_one, specs)
         except AsyncstackError:
             # A run that can't be taken up now may be later.
             for one in opened.values() if stage.attach else ():
                 one.node.leave()
-            with CancelScope(shield=True):
-                await _all(lambda one: one.node.stop(), list(opened.values()))
             raise
-        try:
-            yield [opened[spec.name] for spec in specs]
-        except BaseException:
-            with CancelScope(shield=True):
-                await _all(lambda one: one.node.stop(), list(opened.values()))
-            raise
-        await _all(lambda one: one.node.quit(), list(opened.values()))
+        yield [opened[spec.name] for spec in specs]
+    except BaseException as error:
+        failure = error
+        with CancelScope(shield=True), suppress(AsyncstackError):
+            await _all(lambda stack: _close(stack, failure), list(stacks.values()))
+        raise
+    await _all(_close, list(stacks.values()))
+
+
+async def _close(stack: AsyncExitStack, error: BaseException | None = None) -> None:
+    """Leave what `stack` holds as if `error` had come out of its block."""
+    if error is None:
+        await stack.aclose()
+    else:
+        await stack.__aexit__(type(error), error, error.__traceback__)
 
 
 async def release_nodes(batches: Sequence[Sequence[NodeSpec]], run_id: str) -> None:

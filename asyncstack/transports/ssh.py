@@ -78,6 +78,7 @@ class SshTransport:
         # A semaphore, for a channel may be closed by another task than the one that opened it.
         self._channels = anyio.Semaphore(_CHANNELS)
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._connected_before = False
         self._host_keys = HostKeys(node.name, options.known_hosts)
 
     @property
@@ -105,9 +106,11 @@ class SshTransport:
             return
         await self._drop()
         async with self._connects:
-            # A lab that is taken up again all at once would arrive all at once at one sshd.
-            await anyio.sleep(random.uniform(0, self._options.jitter_s))  # noqa: S311
+            if self._connected_before:
+                # Nodes behind one link lose it all at once, and other controllers' do as well.
+                await anyio.sleep(random.uniform(0, self._options.jitter_s))  # noqa: S311
             self._connection = await self._connect()
+            self._connected_before = True
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         try:
