@@ -1,0 +1,109 @@
+"""Many nodes behind a slow link: a run in step against one plain ssh a node, in one go.
+
+    python benchmarks/ssh_barrier.py [--nodes 8] [--rtt 0.02] [--rounds 3]
+
+10 plugins × 5 phases of trivial steps on real sshd processes on loopback, behind a proxy that adds
+the round trip. The plain ssh runs the same loop on the node, without barriers and without timing:
+that is the floor. Interpreter start included. The ratio is what counts; beside it the connections
+and the time between barriers, which noise can't change much.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import itertools
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from asyncstack.events import BarrierOpened, PhaseFinished
+from asyncstack.model import Mode
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.helpers.gitserver import Proxy
+from tests.ssh.lab import NodeOfLab, SshLab
+
+_PLUGINS = 10
+_PHASES = ("pre-install", "install", "post-config", "extra", "test-config")
+_STEP = 'printf "%s %s\\n" "$1" "$2"\n'
+
+
+def plain(lab: SshLab, nodes: list[NodeOfLab]) -> float:
+    """One `ssh` a node, all at once, each with the whole loop."""
+    folders = " ".join(f"plugin{number}" for number in range(_PLUGINS))
+    loop = f"for phase in {' '.join(_PHASES)}; do for p in {folders}; do"
+    started = time.perf_counter()
+    running = []
+    for node in nodes:
+        script = f"cd {node.dest}; {loop} . ./$p/devstack/plugin.sh stack $phase; done; done"
+        options = ["-o", f"UserKnownHostsFile={lab.known_hosts}", "-o", "BatchMode=yes"]
+        line = ["ssh", "-F", "none", *options, "-i", str(node.sshd.key), "-p", str(node.port)]
+        command = [*line, f"{node.sshd.user}@127.0.0.1", f"bash -c '{script}'"]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+    for process in running:
+        output, _ = process.communicate()
+        assert process.returncode == 0
+        assert output.count(b"\n") == _PLUGINS * len(_PHASES)
+    return time.perf_counter() - started
+
+
+def ours(lab: SshLab) -> tuple[float, list[float]]:
+    """A run whose plugins are there already; and the seconds of each phase, barrier to barrier."""
+    started = time.perf_counter()
+    outcome = lab.stack("--quiet", "--from-phase", "pre-install")
+    seconds = time.perf_counter() - started
+    assert outcome.code == 0, outcome
+    assert len(outcome.of(PhaseFinished)) >= len(lab.nodes) * len(_PHASES)
+    opened = [e.timestamp for e in outcome.of(BarrierOpened) if e.mode is Mode.STACK]
+    times = [time_of(stamp) for stamp in opened]
+    return seconds, [b - a for a, b in itertools.pairwise(times)]
+
+
+def time_of(stamp: str) -> float:
+    """Seconds of a timestamp of the journal."""
+    return dt.datetime.fromisoformat(stamp).timestamp()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=8)
+    parser.add_argument("--rtt", type=float, default=0.02)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        lab = SshLab(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        stack.callback(lab.close)
+        proxies = []
+        for number in range(options.nodes):
+            daemon = lab.daemon()
+            proxies.append(stack.enter_context(Proxy(daemon.port, rtt_s=options.rtt)))
+            lab.node(f"node{number}", daemon, port=proxies[-1].port)
+        for number in range(_PLUGINS):
+            lab.plugin(f"plugin{number}", _STEP)
+        lab.write_conf(lab.enable(*(f"plugin{number}" for number in range(_PLUGINS))))
+        lab.write_inventory()
+        assert lab.stack("--quiet").code == 0  # delivers the plugins
+        ratios = []
+        for _ in range(options.rounds):
+            before = [proxy.connections for proxy in proxies]
+            mine, barriers = ours(lab)
+            made = {p.connections - b for p, b in zip(proxies, before, strict=True)}
+            floor = plain(lab, list(lab.nodes.values()))
+            ratios.append(mine / floor)
+            print(
+                f"asyncstack {mine:6.2f} s   plain ssh {floor:6.2f} s   "
+                f"ratio {mine / floor:5.2f}   connections a node {sorted(made)}   "
+                f"barrier to barrier {statistics.median(barriers) * 1000:.0f} ms "
+                f"({statistics.median(barriers) / options.rtt:.1f} round trips)"
+            )
+        print(f"ratio: median {statistics.median(ratios):.2f}, best {min(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
