@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import shlex
 import tarfile
@@ -71,8 +72,13 @@ def unpack_texts(archive: bytes) -> dict[str, str]:
     return texts
 
 
-def _tree() -> Iterator[tuple[str, bytes, int]]:
-    root = _HERE / "tree"
+@functools.cache
+def _tree() -> tuple[tuple[str, bytes, int], ...]:
+    # Read once, however many nodes there are.
+    return tuple(_read_tree(_HERE / "tree"))
+
+
+def _read_tree(root: Path) -> Iterator[tuple[str, bytes, int]]:
     for path in sorted(root.rglob("*")):
         if path.is_file():
             # An installed wheel may have lost the mode, so a script is known by its first bytes.
