@@ -273,10 +273,10 @@ async def _copy(
     return not lacking
 
 
-async def _prefetch(stage: Stage, node: NodeRun) -> None:
-    """Fetch what the plugins would clone later. One that fails is left to its plugin."""
-    settings, booted = stage.settings.fetch, node.booted
-    found = await node.repositories()
+async def _prefetch(stage: Stage, one: Opened) -> None:
+    """Bring what the plugins would clone later. One that fails is left to its plugin."""
+    settings, booted = stage.settings.fetch, one.node.booted
+    found = await one.node.repositories()
     requests = prefetch_requests(
         {r.name: r.url for r in found.repositories},
         {r.name: r.directory for r in found.repositories},
@@ -284,7 +284,12 @@ async def _prefetch(stage: Stage, node: NodeRun) -> None:
         libraries=found.libraries,
         fetched=[FetchRequest(p.name, p.url, p.ref, p.directory) for p in booted.plugins],
     )
-    await fetch(requests, fetch_options(settings, booted), stage.emit)
+    options = fetch_options(settings, booted)
+    if one.spec.remote:
+        bring = clone_on_nodes if settings.source == "node" else deliver_to_nodes
+        await bring([RemoteNode(one.spec.transport, tuple(requests), options)], stage.emit)
+    else:
+        await fetch(requests, options, stage.emit)
 
 
 async def run_all(
@@ -312,11 +317,12 @@ async def run_all(
 
     async def on_barrier(key: PhaseKey) -> bool:
         if key.mode is Mode.SOURCE:
-            for node in nodes:
+            for one in opened:
+                node = one.node
                 found = dependency_suspicions(node.booted.plugins, node.declarations)
                 warn(stage.emit, found, node.name)
                 if stage.settings.fetch.prefetch and node.status is Status.RUNNING:
-                    await _prefetch(stage, node)
+                    await _prefetch(stage, one)
         return await _copy(stage, key, opened, everybody)
 
     settings = stage.settings.nodes

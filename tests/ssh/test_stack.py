@@ -114,6 +114,24 @@ def test_the_nodes_have_ordinary_clones_and_get_them_once(lab: SshLab, source: s
     assert [delivered[name].received_bytes for name in lab.nodes] == [0, 0]
 
 
+@pytest.mark.parametrize("source", ["controller", "node"])
+def test_what_plugins_clone_later_is_prefetched_to_the_node(lab: SshLab, source: str) -> None:
+    """And not to this machine, where the paths are somebody else's: same paths, another root."""
+    node = lab.node("one")
+    library = lab.plugin("library")
+    settings = f'GITREPO["library"]=file://{library}\nGITDIR["library"]=$DEST/library\n'
+    settings += 'GITBRANCH["library"]=master\nLIBS_FROM_GIT=library\n'
+    lab.plugin("plugin", "", settings=settings)
+    lab.write_conf(lab.enable("plugin"))
+    lab.write_inventory()
+    outcome = lab.stack("--prefetch", "--fetch-from", source, "--until-phase", "source")
+    assert outcome.code == 0, outcome
+    assert (node.dest / "library/.git").is_dir()
+    told = [event for event in outcome.of(FetchFinished) if event.plugin == "library"]
+    assert "one" in {event.node for event in told}
+    assert (lab.root / "cache").exists() is (source == "controller")
+
+
 @pytest.mark.parametrize(
     ("options", "went_on"),
     [
