@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from asyncstack.errors import PluginError
 from asyncstack.model import Plugin
 
-__all__ = ["PROTOCOLS", "problem_of", "secrets_in", "validate"]
+__all__ = ["FORBIDDEN_IN_REF", "PROTOCOLS", "problem_of", "secrets_in", "validate"]
 
 #: Of the URLs that git may be given. `ext::` runs any command; others nobody serves.
 PROTOCOLS = ("https", "http", "ssh", "git", "file")
@@ -24,8 +24,12 @@ _USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)@")
 _TOKEN_LENGTH = 20
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!/?/)[^:]")
-# What git-check-ref-format refuses; a SHA and refs/changes/… pass.
-_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^/|/$|\.$|\.lock$")
+# ssh would take such a host for an option.
+_OPTION_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:[^/@]*@)?-")
+#: What git-check-ref-format refuses; a SHA and refs/changes/… pass.
+FORBIDDEN_IN_REF = re.compile(
+    r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|\Z)|\A[/-]|[/.]\Z|/\."
+)
 
 
 def secrets_in(url: str) -> list[str]:
@@ -81,6 +85,8 @@ def _url_problem(url: str) -> tuple[str, str] | None:
         return f"the URL {url!r} would be an option of git", "a URL does not begin with '-'"
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in url):  # noqa: PLR2004 – the control characters
         return f"the URL {url!r} holds control characters", "write it without"
+    if _OPTION_HOST.match(url):
+        return f"the host of {url!r} would be an option of ssh", "a host does not begin with '-'"
     return _protocol_problem(url)
 
 
@@ -102,6 +108,6 @@ def _ref_problem(ref: str) -> tuple[str, str] | None:
         return "the ref is empty", "leave it out for master"
     if ref.startswith("-"):
         return f"the ref {ref!r} would be an option of git", "a ref does not begin with '-'"
-    if _BAD_REF.search(ref):
+    if FORBIDDEN_IN_REF.search(ref):
         return f"{ref!r} can't be a ref", "name a branch, a tag, a commit or refs/changes/…"
     return None

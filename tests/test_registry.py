@@ -109,3 +109,13 @@ def test_an_error_names_its_line() -> None:
 def test_credentials_in_a_url(url: str, expected: set[str]) -> None:
     """A password, raw and decoded; a user name only if it looks like a token."""
     assert set(secrets_in(url)) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["ssh://-oProxyCommand=x/y", "ssh://u@-x/y", "git@-x:y", "https://-x/"]
+)
+def test_a_host_that_ssh_would_take_for_an_option_is_refused(url: str) -> None:
+    """It never reaches ssh's command line."""
+    found = problem_of(Plugin("name", url, "master", "/opt/stack/name"))
+    assert found is not None
+    assert "an option of ssh" in found[0]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from asyncstack.git.urls import PROTOCOLS, Address
+from asyncstack.git.urls import Address
+from asyncstack.registry import PROTOCOLS
 
 __all__ = ["base_environment", "config_options", "credential_options"]
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asyncstack.registry import FORBIDDEN_IN_REF
+
 __all__ = [
     "RefKind",
     "RefTable",
@@ -26,8 +28,6 @@ __all__ = [
 
 _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,63}\Z")
-# What git-check-ref-format forbids, as far as it can change the meaning of a refspec or an option.
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|\Z)|\A[/-]|[/.]\Z|/\.")
 
 
 class RefKind(enum.Enum):
@@ -45,7 +45,7 @@ def check_ref(ref: str) -> str:
         return "no ref"
     if ref.startswith("-"):
         return f"the ref {ref!r} starts with '-', which git would take for an option"
-    if _FORBIDDEN.search(ref):
+    if FORBIDDEN_IN_REF.search(ref):
         return f"{ref!r} is no valid ref"
     return ""
 

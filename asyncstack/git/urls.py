@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from asyncstack.registry import PROTOCOLS
+
 __all__ = [
-    "PROTOCOLS",
     "Address",
     "Credentials",
     "check_name",
@@ -21,9 +22,6 @@ __all__ = [
     "parse_url",
     "redact",
 ]
-
-#: What GIT_ALLOW_PROTOCOL is set to; everything else (`ext`, `fd`, plain `ftp`) is refused.
-PROTOCOLS = ("https", "http", "ssh", "git", "file")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s@]*(?:@[^/\s@]*)*)@")
