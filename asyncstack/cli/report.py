@@ -58,6 +58,9 @@ def report(
     output_format: Annotated[
         ReportFormat, typer.Option("--format", help="How to print it.")
     ] = ReportFormat.TABLE,
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Where the time of each repository went.")
+    ] = False,
 ) -> None:
     """Print the timing table of a run: plugins against phases.
 
@@ -70,11 +73,18 @@ def report(
       asyncstack report 20261121-21 --format csv > timing.csv
 
       asyncstack report --format json | jq '.steps[] | select(.duration_s > 60)'
+
+      asyncstack report --fetch
     """
     from asyncstack.journal import RunDirectory, read_events
     from asyncstack.reports.summary import summarise
 
     summary = summarise(read_events(RunDirectory.find(run).events))
+    if fetch and output_format is ReportFormat.TABLE:
+        from asyncstack.reports.fetches import stage_table
+
+        print_lines(stage_table(summary))
+        return
     if output_format is ReportFormat.TABLE:
         from asyncstack.reports.table import report_lines
 

@@ -10,12 +10,14 @@ from asyncstack.reports.grid import Column, Span, lines
 from asyncstack.reports.summary import Summary
 from asyncstack.reports.units import bar, count, duration, size, unit_aligned
 
-__all__ = ["fetch_heading", "fetch_table"]
+__all__ = ["fetch_heading", "fetch_table", "stage_table"]
 
 BAR_WIDTH = 12
 
 #: A smaller gain is noise.
 WORTH_SAYING = 1.1
+
+_STAGES = ("queue", "connect", "negotiate", "receive", "resolve", "checkout")
 
 _NEW = (FetchStatus.CLONED, FetchStatus.UPDATED)
 
@@ -61,6 +63,35 @@ def fetch_table(summary: Summary) -> list[Text]:
         ),
     ]
     return lines(columns)
+
+
+def stage_table(summary: Summary) -> list[Text]:
+    """Where each repository's time went, longest first: waiting, network, CPU or disk.
+
+    connect and negotiate are the host's, receive the network's, resolve (index-pack) the CPU's,
+    checkout the disk's; queue is what it waited for its turn, besides.
+    """
+    fetches = sorted(summary.fetches, key=lambda fetch: -fetch.duration_s)
+    if not fetches:
+        return []
+    several = any(fetch.node for fetch in fetches)
+    node = Column(("node",), tuple((fetch.node, "") for fetch in fetches), right=False)
+    columns = [
+        Column(("plugin",), tuple((fetch.plugin, "") for fetch in fetches), right=False),
+        *([node] if several else []),
+        Column(("status",), tuple(_status(fetch) for fetch in fetches), right=False),
+        Column(("size",), tuple((_size(fetch), "") for fetch in fetches)),
+        Column(("tries",), tuple((str(fetch.attempts or ""), "") for fetch in fetches)),
+        *(_stage_column(stage, fetches) for stage in _STAGES),
+        Column(("time",), tuple((unit_aligned(fetch.duration_s), "bold") for fetch in fetches)),
+    ]
+    return [*fetch_heading(summary), Text(), *lines(columns)]
+
+
+def _stage_column(stage: str, fetches: list[FetchFinished]) -> Column:
+    taken = [fetch.stages.get(stage, 0.0) for fetch in fetches]
+    cells = ((unit_aligned(seconds) if seconds else "·", "") for seconds in taken)
+    return Column((stage,), tuple(cells))
 
 
 def _status(fetch: FetchFinished) -> Span:

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from asyncstack.events import Event, Warned
-from asyncstack.executor import NodeRun
+from asyncstack.executor import Boot, NodeRun
 from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor, new_run_id
 from asyncstack.model import Plugin, Suspicion
@@ -83,7 +83,11 @@ async def make_plan(settings: RunSettings, *, deep: bool = False) -> list[Plan]:
                 for plugin in node.booted.plugins
             )
             mine = tuple(s for n, s in listener.suspicions if n in ("", node.name))
-            found = (*mine, *dependency_suspicions(node.booted.plugins, seen.declarations))
+            found = (
+                *mine,
+                *_shallow(node.booted),
+                *dependency_suspicions(node.booted.plugins, seen.declarations),
+            )
             copies = tuple(c for c in all_copies if node.name in c.targets)
             calls = await _core_calls(node) if deep else ()
             plans.append(
@@ -94,3 +98,14 @@ async def make_plan(settings: RunSettings, *, deep: bool = False) -> list[Plan]:
 
 async def _core_calls(node: NodeRun) -> tuple[CoreCall, ...]:
     return tuple(core_calls(await node.scripts(), core_functions()))
+
+
+def _shallow(boot: Boot) -> list[Suspicion]:
+    depth = boot.variables.get("GIT_DEPTH", "")
+    if not depth.isdigit() or not int(depth):
+        return []
+    message = (
+        f"GIT_DEPTH={depth}: a shallow clone has no tags, from which pbr takes a project's version; "
+        "most OpenStack projects use it"
+    )
+    return [Suspicion("shallow-pbr", message)]
