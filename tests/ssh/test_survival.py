@@ -19,8 +19,8 @@ from tests.helpers.gitserver import Proxy
 from tests.helpers.lab import Outcome
 from tests.ssh.lab import SshLab, assert_exactly_once
 
-#: Bytes that a node sends until it is logged in; and in a whole run of ours, roughly.
-LOGIN, RUN = 4000, 70_000
+#: Bytes that a node sends until it is logged in; and a quarter of what it does in a run of ours.
+LOGIN, RUN = 4000, 30_000
 
 
 def outcome_of(directory: Path) -> Outcome:
