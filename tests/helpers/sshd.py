@@ -86,6 +86,7 @@ def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:
     (root / "authorized_keys").write_text(options + (root / "user_key.pub").read_text())
     port = free_port()
     config = [
+        *extra,  # the first value counts
         f"Port {port}",
         "ListenAddress 127.0.0.1",
         f"HostKey {root}/host_key",
@@ -96,7 +97,6 @@ def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:
         "UsePAM no",
         "PidFile none",
         "LogLevel VERBOSE",
-        *extra,
     ]
     (root / "sshd_config").write_text("\n".join(config) + "\n")
     if os.getuid() == 0:

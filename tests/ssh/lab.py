@@ -42,6 +42,7 @@ class NodeOfLab:
     sshd: Sshd
     dest: Path
     port: int
+    user: str
 
     @property
     def state(self) -> Path:
@@ -94,7 +95,7 @@ class SshLab(Lab):
     ) -> NodeOfLab:
         """One more node; behind a daemon of its own unless one is given."""
         daemon = daemon or self.daemon()
-        node = NodeOfLab(name, daemon, self.root / f"dest-{name}", port or daemon.port)
+        node = NodeOfLab(name, daemon, self.root / f"dest-{name}", port or daemon.port, daemon.user)
         self.nodes[name] = node
         if trusted:
             self.trust(node)
@@ -124,7 +125,7 @@ class SshLab(Lab):
             node.name: {
                 "ansible_host": "127.0.0.1",
                 "ansible_port": node.port,
-                "ansible_user": node.sshd.user,
+                "ansible_user": node.user,
                 "ansible_ssh_private_key_file": str(node.sshd.key),
                 "local_conf": str(self._conf_of(node)),
                 "localrc": {"NODE_NAME": node.name, **(localrc or {}).get(node.name, {})},
