@@ -119,7 +119,7 @@ _COPY = """  vars:
     asyncstack_copy:
       - after: {after}
         from: controller
-        to: compute
+        to: c1
         paths: [{path}]
         mode: "0640"
 """
@@ -131,10 +131,7 @@ def test_files_are_copied_behind_their_phase(lab: Lab) -> None:
     run = stack(lab, inventory(lab, extra=_COPY.format(after="pre-install", path=path)))
     assert run.code == 0, run
     copies = run.of(FilesCopied)
-    assert {(c.source, c.target, c.ok) for c in copies} == {
-        ("ctl", "c1", True),
-        ("ctl", "c2", True),
-    }
+    assert [(c.source, c.target, c.ok) for c in copies] == [("ctl", "c1", True)]
     order = [event for event in run.events if isinstance(event, FilesCopied | StepFinished)]
     first = order.index(copies[0])
     assert all(
@@ -154,7 +151,7 @@ def test_a_node_that_lacks_its_files_stops_the_run_there(lab: Lab) -> None:
     assert {n.node: n.status for n in run.of(NodeFinished)} == {
         "ctl": Status.OK,
         "c1": Status.FAILED,
-        "c2": Status.FAILED,
+        "c2": Status.OK,
     }
 
 
@@ -165,4 +162,4 @@ def test_the_plan_shows_every_node_and_what_it_gets(lab: Lab) -> None:
     assert [line for line in plan.stdout.splitlines() if line.startswith("node ")] == [
         f"node {name}, DEST={lab.root}/{name}" for name in ("ctl", "c1", "c2")
     ]
-    assert plan.stdout.count("after install: /etc/ca.pem from ctl") == 2
+    assert plan.stdout.count("after install: /etc/ca.pem from ctl") == 1
