@@ -27,6 +27,12 @@ def test_ids_are_dates_and_times() -> None:
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", new_run_id())
 
 
+def test_ids_sort_by_time_within_a_second_as_well() -> None:
+    ids = [new_run_id() for _ in range(1000)]
+    assert ids == sorted(ids)
+    assert len(set(ids)) > 1
+
+
 def test_runs_live_in_the_state_directory(state_home: Path) -> None:
     assert runs_home() == state_home / "asyncstack" / "runs"
 
