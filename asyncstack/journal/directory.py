@@ -22,7 +22,7 @@ def new_run_id() -> str:
     The last part is the fraction of the second, in 65536ths: of two runs in one second, the later
     one is the newest.
     """
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 65536 // 1_000_000:04x}"
 
 
