@@ -25,7 +25,7 @@ from asyncstack.fetcher.throttle import Throttle
 from asyncstack.fetcher.update import update_checkout
 from asyncstack.fetcher.values import FetchOptions, FetchRequest, FetchResult, FetchWarning
 from asyncstack.fetcher.warnings import about_contents
-from asyncstack.fetcher.workspace import Workspaces, remove_tree
+from asyncstack.fetcher.workspace import Workspaces, remove_tree, sweep
 from asyncstack.git.commands import Git, resolve_commit
 from asyncstack.git.environment import base_environment
 from asyncstack.git.failures import FailureClass
@@ -49,6 +49,9 @@ async def fetch(
     """
     if not requests:
         return []
+    # Even where nothing is to be made: who was killed behind its last checkout left rubbish, too.
+    for parent in {Path(request.directory).parent for request in requests}:
+        sweep(parent)
     results: dict[int, FetchResult] = {}
     with _session(options, emit) as session:
         await session.prepare(requests)

@@ -34,6 +34,8 @@ def workspace(parent: Path) -> Iterator[Path]:
     finally:
         remove_tree(path)
         os.close(lock)
+        # A git that outlived its killed asyncstack may have hindered the sweep at the beginning.
+        sweep(parent)
 
 
 class Workspaces:
