@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -61,14 +62,15 @@ def interrupted(lab: Lab, moment: int, signals: list[int]) -> tuple[int, Path, s
     return process.returncode, directory, stderr.decode()
 
 
-def survivors(lab: Lab) -> list[str]:
-    """The processes that were started for this lab and are still there."""
-    found = []
+def processes(lab: Lab) -> dict[int, str]:
+    """The processes that were started for this lab and are still there: pid, command line."""
+    found = {}
     mark = os.fsencode(lab.state)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(process.name)] = command
         except OSError:
             continue
     return found
@@ -84,7 +86,7 @@ def test_an_interrupted_run_leaves_nothing(lab: Lab, moment: int, signals: list[
     code, directory, stderr = interrupted(lab, moment, signals)
     assert code == 130
     assert "Traceback" not in stderr, stderr
-    assert survivors(lab) == []
+    assert processes(lab) == {}
     events = list(read_events(directory / "events.jsonl"))
     (finished,) = [event for event in events if isinstance(event, RunFinished)]
     assert finished == events[-1]
@@ -142,20 +144,10 @@ def test_other_ways_to_be_ended(lab: Lab, number: int) -> None:
     assert "Traceback" not in stderr, stderr
     if number == signal.SIGTERM:
         assert code == 130
-        assert survivors(lab) == []
+        assert processes(lab) == {}
     else:
         assert (directory / "events.jsonl").exists()
-        for pid in _session(lab):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _session(lab: Lab) -> list[int]:
-    mark = os.fsencode(lab.state)
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (process / "environ").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
+        for pid in processes(lab):
+            # One that has ended since it was listed is as good as killed.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
