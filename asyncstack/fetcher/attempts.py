@@ -11,10 +11,12 @@ from pathlib import Path
 
 import anyio
 
-from asyncstack.events import Emit, FetchProgress, FetchRetried, FetchStarted
+from asyncstack.checkouts.telling import tell_start
+from asyncstack.checkouts.values import FetchRequest
+from asyncstack.events import Emit, FetchProgress, FetchRetried
 from asyncstack.fetcher.retry import delay_before_retry, explain, is_throttling, sources
 from asyncstack.fetcher.throttle import Throttle
-from asyncstack.fetcher.values import FetchOptions, FetchRequest
+from asyncstack.fetcher.values import FetchOptions
 from asyncstack.git.commands import Git
 from asyncstack.git.failures import FailureClass
 from asyncstack.git.process import Ended
@@ -62,15 +64,7 @@ class Job:
         if self.start:
             return
         self.start = time.time()
-        self.emit(
-            FetchStarted(
-                plugin=self.request.plugin,
-                url=parse_url(self.request.url).url,
-                ref=self.request.ref,
-                directory=self.request.directory,
-                node=self.options.node,
-            )
-        )
+        tell_start(self.request, self.options.node, self.emit)
 
     def progress(self, progress: Progress) -> None:
         """Pass git's progress on, ten times a second at most; the end of a stage always."""

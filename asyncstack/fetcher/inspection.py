@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asyncstack.checkouts.rules import State
 from asyncstack.git.layout import MARKER, head_of, origin_url, unfinished
 from asyncstack.git.refs import RefTable, read_refs
 
-__all__ = ["Found", "State", "inspect"]
-
-
-class State(enum.Enum):
-    """What `$DEST/<name>` holds."""
-
-    ABSENT = "absent"
-    NOT_A_DIRECTORY = "not a directory"
-    EMPTY = "an empty directory"
-    NO_CHECKOUT = "a directory that is no git checkout"
-    NO_COMMIT = "a git checkout without a commit"
-    NO_FILES = "a git checkout whose files were never written"
-    INTERRUPTED = "a checkout whose update was interrupted"
-    CHECKOUT = "a checkout"
-    UNKNOWN = "a checkout in a layout that only git can read"
-    UNREADABLE = "unreadable"
+__all__ = ["Found", "inspect"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from asyncstack.checkouts.wording import local_work
 from asyncstack.fetcher.inspection import Found
 from asyncstack.git.commands import Git
 from asyncstack.git.process import Ended
 
 __all__ = ["find_local_work", "save_local_work"]
 
-_SHOWN = 10
 _QUIT: Mapping[str, Sequence[tuple[str, ...]]] = {
     "rebase": [("rebase", "--quit")],
     "rebase or am": [("rebase", "--quit"), ("am", "--quit")],
@@ -34,25 +34,9 @@ _IDENTITY = {
 async def find_local_work(git: Git, found: Found) -> str:
     """Say what an update would destroy: unfinished business, changed files, commits; '' if nothing."""
     here = git.at(found.git_dir, found.git_dir.parent)
-    problems = []
-    if found.unfinished:
-        problems.append(f"a {found.unfinished} is unfinished")
-    files = await _changed_files(here)
-    if files:
-        problems.append(f"{_count(files, 'file')} changed: {_listed(files, ', ')}")
-    commits = await _local_commits(here, found)
-    if commits:
-        problems.append(f"{_count(commits, 'local commit')}: {_listed(commits, '; ')}")
-    return "; ".join(problems)
-
-
-def _count(items: list[str], noun: str) -> str:
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
-
-
-def _listed(items: list[str], separator: str) -> str:
-    more = f"{separator}…" if len(items) > _SHOWN else ""
-    return separator.join(items[:_SHOWN]) + more
+    return local_work(
+        found.unfinished, await _changed_files(here), await _local_commits(here, found)
+    )
 
 
 async def _changed_files(here: Git) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from asyncstack.fetcher.values import FetchRequest
+from asyncstack.checkouts.values import FetchRequest
 from asyncstack.git.refs import check_ref
 from asyncstack.git.urls import check_url
 

@@ -1,20 +1,19 @@
-"""From how a job went to its result, and to the events that tell of it."""
+"""From how a job went to its result."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from asyncstack.events import FetchFinished, Warned
+from asyncstack.checkouts.values import FetchResult
+from asyncstack.checkouts.wording import hint_for
 from asyncstack.fetcher.attempts import Job
-from asyncstack.fetcher.values import FetchResult, FetchWarning
-from asyncstack.fetcher.warnings import hint_for
 from asyncstack.git.failures import FailureClass
 from asyncstack.git.process import Ended
 from asyncstack.git.urls import parse_url
-from asyncstack.model import FetchStatus
+from asyncstack.model import FetchStatus, Suspicion
 
-__all__ = ["failure_of", "finish", "result_of", "warn"]
+__all__ = ["failure_of", "result_of"]
 
 
 def failure_of(job: Job, ended: Ended, *, hint: str = "") -> FetchResult:
@@ -37,7 +36,7 @@ def result_of(
     message: str = "",
     hint: str = "",
     failure: FailureClass | None = None,
-    warnings: Sequence[FetchWarning] = (),
+    warnings: Sequence[Suspicion] = (),
 ) -> FetchResult:
     """Return a job's result, ending now."""
     job.begin()
@@ -59,42 +58,5 @@ def result_of(
         objects=outcome.objects,
         stages=dict(outcome.stages),
         warnings=tuple(warnings),
+        node=job.options.node,
     )
-
-
-def warn(job: Job, warning: FetchWarning) -> None:
-    """Tell of something that a user should know."""
-    job.emit(
-        Warned(
-            code=warning.code,
-            message=warning.message,
-            plugin=job.request.plugin,
-            node=job.options.node,
-        )
-    )
-
-
-def finish(job: Job, result: FetchResult) -> FetchResult:
-    """Tell of a job's warnings and end; return its result."""
-    for warning in result.warnings:
-        warn(job, warning)
-    job.emit(
-        FetchFinished(
-            plugin=result.plugin,
-            url=result.url,
-            ref=result.ref,
-            directory=result.directory,
-            status=result.status,
-            commit=result.commit,
-            node=job.options.node,
-            start=result.start,
-            end=result.end,
-            duration_s=round(result.duration_s, 6),
-            attempts=result.attempts,
-            received_bytes=result.received_bytes,
-            objects=result.objects,
-            stages=result.stages,
-            message=result.message,
-        )
-    )
-    return result

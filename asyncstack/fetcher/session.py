@@ -11,27 +11,31 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from asyncstack.checkouts.rules import Action, State, refuse
+from asyncstack.checkouts.telling import tell_end, warn
+from asyncstack.checkouts.values import FetchRequest, FetchResult
+from asyncstack.checkouts.wording import about_contents, about_resumed
 from asyncstack.events import Emit, Warned
 from asyncstack.fetcher.attempts import Job, failed, failed_by
 from asyncstack.fetcher.cache import Cache
 from asyncstack.fetcher.checkout import make_checkout, move_into_place
-from asyncstack.fetcher.decisions import Action, decide, in_order, mismatches, refuse
+from asyncstack.fetcher.contents import contents_of
+from asyncstack.fetcher.decisions import decide, in_order, mismatches
 from asyncstack.fetcher.healing import heal
-from asyncstack.fetcher.inspection import Found, State, inspect
+from asyncstack.fetcher.inspection import Found, inspect
 from asyncstack.fetcher.mirror import Store
-from asyncstack.fetcher.reporting import failure_of, finish, result_of, warn
+from asyncstack.fetcher.reporting import failure_of, result_of
 from asyncstack.fetcher.special import clone_partial, clone_shallow
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.fetcher.update import update_checkout
-from asyncstack.fetcher.values import FetchOptions, FetchRequest, FetchResult, FetchWarning
-from asyncstack.fetcher.warnings import about_contents
+from asyncstack.fetcher.values import FetchOptions
 from asyncstack.fetcher.workspace import Workspaces, remove_tree, sweep
 from asyncstack.git.commands import Git, resolve_commit
 from asyncstack.git.environment import base_environment
 from asyncstack.git.failures import FailureClass
 from asyncstack.git.process import Ended, Limits, run_git
 from asyncstack.git.urls import parse_url
-from asyncstack.model import FetchStatus
+from asyncstack.model import FetchStatus, Suspicion
 
 __all__ = ["Session", "fetch"]
 
@@ -129,15 +133,17 @@ class Session:
         job = self._job(request)
         problem = refuse(request)
         if problem:
-            return finish(job, failure_of(job, failed(FailureClass.REFUSED_BY_US, problem)))
+            refused = failed(FailureClass.REFUSED_BY_US, problem)
+            return tell_end(failure_of(job, refused), self.emit)
         try:
             result = await self._act(job)
         except anyio.get_cancelled_exc_class():
-            finish(job, result_of(job, FetchStatus.CANCELLED, message="cancelled"))
+            cancelled = result_of(job, FetchStatus.CANCELLED, message="cancelled")
+            tell_end(cancelled, self.emit)
             raise
         except OSError as error:
             result = failure_of(job, failed_by(error))
-        return finish(job, result)
+        return tell_end(result, self.emit)
 
     def _job(self, request: FetchRequest) -> Job:
         git = Git(self.environment, Limits(self.options.timeout_s, self.options.stall_s))
@@ -178,7 +184,7 @@ class Session:
 
     def _keep(self, job: Job, found: Found) -> FetchResult:
         warnings = mismatches(job.request, found) if found.state is State.CHECKOUT else []
-        warnings += about_contents(Path(job.request.directory), fresh=False)
+        warnings += _contents(job, fresh=False)
         return result_of(job, FetchStatus.PRESENT, commit=found.commit, warnings=warnings)
 
     async def _clone(self, job: Job) -> FetchResult:
@@ -191,7 +197,7 @@ class Session:
             in_the_way = move_into_place(tree, directory)
         if in_the_way:
             return self._overtaken(job, in_the_way)
-        warnings = about_contents(directory, fresh=True)
+        warnings = _contents(job, fresh=True)
         return result_of(job, FetchStatus.CLONED, commit=commit, warnings=warnings)
 
     async def _make(self, job: Job, work: Path) -> tuple[Path, str] | Ended:
@@ -217,7 +223,7 @@ class Session:
             updated = await update_checkout(job, self.store, found, work)
         if isinstance(updated, Ended):
             return failure_of(job, updated)
-        warnings = [*updated.warnings, *about_contents(found.git_dir.parent, fresh=False)]
+        warnings = [*updated.warnings, *_contents(job, fresh=False)]
         status = FetchStatus.UPDATED if updated.moved else FetchStatus.PRESENT
         return result_of(job, status, commit=updated.commit, warnings=warnings)
 
@@ -225,8 +231,8 @@ class Session:
         healed = await heal(job, found)
         if isinstance(healed, Ended):
             return failure_of(job, healed)
-        message = f"{job.request.directory}: finished an update that had been interrupted"
-        warn(job, FetchWarning("update-resumed", message))
+        resumed = about_resumed(job.request.directory, job.request.plugin)
+        warn(resumed, self.options.node, self.emit)
         found = inspect(Path(job.request.directory))
         if self.options.update and not self.options.offline:
             return await self._update(job, found)
@@ -249,3 +255,9 @@ class Session:
             yield work
         finally:
             remove_tree(work)
+
+
+def _contents(job: Job, *, fresh: bool) -> list[Suspicion]:
+    directory = job.request.directory
+    found = contents_of(Path(directory), fresh=fresh)
+    return about_contents(directory, job.request.plugin, found)

@@ -10,18 +10,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from asyncstack.checkouts.rules import same_url
+from asyncstack.checkouts.wording import about_saved
 from asyncstack.fetcher.attempts import Job, failed
-from asyncstack.fetcher.decisions import same_url
 from asyncstack.fetcher.inspection import Found
 from asyncstack.fetcher.local_work import find_local_work, save_local_work
 from asyncstack.fetcher.mirror import Source, Store
 from asyncstack.fetcher.special import fetch_directly, fetch_one_ref
-from asyncstack.fetcher.values import FetchWarning
 from asyncstack.git.failures import FailureClass
 from asyncstack.git.layout import MARKER
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefKind, RefTable, kind_of_ref
 from asyncstack.git.urls import parse_url
+from asyncstack.model import Suspicion
 
 __all__ = ["Updated", "update_checkout"]
 
@@ -32,7 +33,7 @@ class Updated:
 
     commit: str
     moved: bool
-    warnings: tuple[FetchWarning, ...] = ()
+    warnings: tuple[Suspicion, ...] = ()
 
 
 async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> Updated | Ended:
@@ -43,7 +44,7 @@ async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> U
     if target.commit == found.commit:
         await _set_origin(job, found)
         return Updated(found.commit, moved=False)
-    warnings: list[FetchWarning] = []
+    warnings: list[Suspicion] = []
     local_work = await find_local_work(job.git, found)
     if local_work:
         saved = await _save(job, found, work, local_work)
@@ -89,7 +90,7 @@ def _commit(answer: RefTable, name: str) -> str:
     return answer.peeled.get(name) or answer.names.get(name, "")
 
 
-async def _save(job: Job, found: Found, work: Path, local_work: str) -> FetchWarning | Ended:
+async def _save(job: Job, found: Found, work: Path, local_work: str) -> Suspicion | Ended:
     directory = found.git_dir.parent
     if not job.options.force:
         return failed(
@@ -98,10 +99,7 @@ async def _save(job: Job, found: Found, work: Path, local_work: str) -> FetchWar
     saved = await save_local_work(job.git, found, work)
     if isinstance(saved, Ended):
         return saved
-    return FetchWarning(
-        "local-work-saved",
-        f"{directory} held work that was nowhere else ({local_work}); it is kept as {saved}",
-    )
+    return about_saved(job.request.directory, job.request.plugin, local_work, saved)
 
 
 async def _bring(job: Job, store: Store, found: Found, work: Path, target: _Target) -> str | Ended:

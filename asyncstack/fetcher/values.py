@@ -1,23 +1,10 @@
-"""What goes into the fetcher and what comes out of it."""
+"""How to fetch."""
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from asyncstack.git.failures import FailureClass
-from asyncstack.model import FetchStatus
-
-__all__ = ["FetchOptions", "FetchRequest", "FetchResult", "FetchWarning"]
-
-
-class FetchRequest(Struct, frozen=True):
-    """One repository wanted at `directory` (absolute). `commit` pins it: the ref is only a name then."""
-
-    plugin: str
-    url: str
-    ref: str
-    directory: str
-    commit: str = ""
+__all__ = ["FetchOptions"]
 
 
 class FetchOptions(Struct, frozen=True, kw_only=True):
@@ -47,41 +34,3 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     mirror_only: bool = False
     backoff_s: float = 1.0
     node: str = ""
-
-
-class FetchWarning(Struct, frozen=True):
-    """Something about a checkout that a user should know; `code` is stable."""
-
-    code: str
-    message: str
-
-
-class FetchResult(Struct, frozen=True):
-    """How one repository ended. `commit` is what is checked out, '' if nothing is.
-
-    `message` says what went wrong, in git's own last words where there are any, and `hint` the way
-    out. `stages` splits the time between `start` and `end` (epoch seconds) into connect, negotiate,
-    receive, resolve and checkout; `queue` is what it waited for its turns, before and in between.
-    """
-
-    plugin: str
-    url: str
-    ref: str
-    directory: str
-    status: FetchStatus
-    commit: str = ""
-    message: str = ""
-    hint: str = ""
-    failure: FailureClass | None = None
-    attempts: int = 0
-    start: float = 0.0
-    end: float = 0.0
-    received_bytes: int = 0
-    objects: int = 0
-    stages: dict[str, float] = field(default_factory=dict)
-    warnings: tuple[FetchWarning, ...] = ()
-
-    @property
-    def duration_s(self) -> float:
-        """Wall time since it left the queue."""
-        return max(0.0, self.end - self.start)

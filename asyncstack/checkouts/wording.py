@@ -1,0 +1,88 @@
+"""What is said about a checkout besides whether it is there, and the way out of each failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from asyncstack.git.failures import FailureClass
+from asyncstack.model import Suspicion
+
+__all__ = ["about_contents", "about_resumed", "about_saved", "hint_for", "local_work"]
+
+_F = FailureClass
+_HINTS = {
+    _F.DNS: "check the host name in the URL, and this machine's name servers",
+    _F.REFUSED: "check that the server is up and that a proxy or firewall lets you through",
+    _F.AUTHENTICATION: "git never prompts here: set up a credential helper or an ssh agent",
+    _F.NOT_FOUND: "check the URL of its enable_plugin line",
+    _F.REF_NOT_FOUND: "check the ref of its enable_plugin line",
+    _F.DISK_FULL: "free some space and run it again",
+    _F.PERMISSION: "make DEST writable for this user, or set another DEST",
+    _F.TLS: "the server's certificate is not trusted: see git's http.sslCAInfo",
+    _F.STALL: "the server accepts connections and sends nothing; --mirror names another source",
+    _F.TIMEOUT: "raise GIT_TIMEOUT, or set GIT_DEPTH to fetch less",
+    _F.THROTTLED: "the server limits how often it may be asked: lower --jobs, or wait",
+    _F.OFFLINE: "unset OFFLINE once, so that it can be cloned",
+    _F.LOCAL_CHANGES: "commit and push it, or let --force save it to a ref and go on",
+    _F.GIT_MISSING: "install git",
+}
+_CONTENTS = {
+    "no-devstack-folder": "has no devstack/ folder: a plugin with nothing to run",
+    "submodules": "has submodules; they are not fetched, as DevStack doesn't either",
+    "shallow-pbr": (
+        "is a shallow clone of a project that takes its version from git's tags (pbr): its version "
+        "will be wrong, and installing it may fail; unset GIT_DEPTH"
+    ),
+    "lfs-pointers": "keeps files in Git LFS; only their pointers are checked out",
+}
+#: How much local work is listed.
+_SHOWN = 10
+
+
+def hint_for(failure: FailureClass, *, pinned: bool = False) -> str:
+    """Return the way out of a class of failures; '' if git's own words must do."""
+    if pinned and failure is _F.REF_NOT_FOUND:
+        return "the lock file's commit can't be had any more: --update takes what the ref is now"
+    return _HINTS.get(failure, "")
+
+
+def about_contents(directory: str, plugin: str, found: Iterable[str]) -> list[Suspicion]:
+    """Put what a look into a checkout has `found`, by its codes, into words."""
+    return [
+        Suspicion(code, f"{directory} {text}", plugin)
+        for code, text in _CONTENTS.items()
+        if code in found
+    ]
+
+
+def about_resumed(directory: str, plugin: str) -> Suspicion:
+    """Say that an update was finished which had been killed."""
+    message = f"{directory}: finished an update that had been interrupted"
+    return Suspicion("update-resumed", message, plugin)
+
+
+def about_saved(directory: str, plugin: str, work: str, name: str) -> Suspicion:
+    """Say to which ref local work was saved before an update went over it."""
+    message = f"{directory} held work that was nowhere else ({work}); it is kept as {name}"
+    return Suspicion("local-work-saved", message, plugin)
+
+
+def local_work(unfinished: str, files: Sequence[str], commits: Sequence[str]) -> str:
+    """Say what an update would destroy: unfinished business, changed files, commits; '' if nothing."""
+    problems = []
+    if unfinished:
+        problems.append(f"a {unfinished} is unfinished")
+    if files:
+        problems.append(f"{_count(files, 'file')} changed: {_listed(files, ', ')}")
+    if commits:
+        problems.append(f"{_count(commits, 'local commit')}: {_listed(commits, '; ')}")
+    return "; ".join(problems)
+
+
+def _count(items: Sequence[str], noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def _listed(items: Sequence[str], separator: str) -> str:
+    more = f"{separator}…" if len(items) > _SHOWN else ""
+    return separator.join(items[:_SHOWN]) + more
