@@ -23,6 +23,7 @@ from asyncstack.model import FetchStatus, Frame, Mode, Status
 __all__ = [
     "FORMAT_VERSION",
     "BarrierOpened",
+    "ClockCompared",
     "ConnectionChanged",
     "Emit",
     "Event",
@@ -91,8 +92,8 @@ class RunFinished(Event, frozen=True, kw_only=True):
 class NodeBooted(Event, frozen=True, kw_only=True):
     """The driver of a node runs and has evaluated localrc.
 
-    `launcher` says what keeps it alive (`setsid`, `systemd`); `clock_offset_s` is node minus
-    controller; `facts` are strings (bash, kernel, os, cpus, memory).
+    `launcher` says what keeps it alive (`setsid`, `systemd`); `facts` are strings (bash, kernel,
+    os, cpus, memory). `clock_offset_s` is what old versions guessed; see ClockCompared.
     """
 
     node: str
@@ -103,6 +104,18 @@ class NodeBooted(Event, frozen=True, kw_only=True):
     duration_s: float = 0.0
     dest: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+
+
+class ClockCompared(Event, frozen=True, kw_only=True):
+    """How far a node's clock is ahead of the controller's: node time less `offset_s` is ours.
+
+    By a round trip: `uncertainty_s` is half of it. It counts until the next one of this node,
+    which comes when a shorter round trip knew better, or a clock drifted or was set.
+    """
+
+    node: str
+    offset_s: float
+    uncertainty_s: float
 
 
 class ConnectionChanged(Event, frozen=True, kw_only=True):
@@ -322,6 +335,7 @@ _Any = (
     RunStarted
     | RunFinished
     | NodeBooted
+    | ClockCompared
     | ConnectionChanged
     | NodeFinished
     | PluginRegistered

@@ -19,7 +19,6 @@ class Boot(Struct, frozen=True, kw_only=True):
 
     pid: int
     directory: str
-    clock: float
     plugins: tuple[Plugin, ...]
     variables: dict[str, str]
     facts: dict[str, str]
@@ -196,7 +195,6 @@ class BootCollector:
         return Boot(
             pid=draft.hello.pid,
             directory=draft.hello.directory,
-            clock=m.number(draft.hello.time),
             plugins=tuple(odd or plugins),
             variables=draft.variables,
             facts=draft.facts,

@@ -17,6 +17,7 @@ from msgspec import Struct
 from asyncstack.errors import AsyncstackError, ConfigError, ConnectionLostError, TransportError
 from asyncstack.events import ConnectionChanged, Emit, Event, NodeBooted, StepOutput, Warned
 from asyncstack.executor.boot import Boot, BootCollector
+from asyncstack.executor.clock import ClockWatch
 from asyncstack.executor.tracker import NodeTracker, driver_log
 from asyncstack.model import Declaration, Plugin, Status
 from asyncstack.plan import PlannedPhase
@@ -37,8 +38,6 @@ __all__ = ["Inspection", "Launch", "Logs", "NodeRun", "open_node"]
 STOP_GRACE_S = 3.0
 #: Seconds after which stopping a node is given up and said to have failed.
 STOP_TIMEOUT_S = 15.0
-#: Seconds that a node's clock may differ from ours, boot included, without a word.
-CLOCK_OFFSET_S = 5.0
 #: Seconds for which a node is called again after its connection was lost.
 RECONNECT_S = 600.0
 
@@ -96,6 +95,8 @@ class NodeRun:
         self._attached = attached
         self._tracker: NodeTracker | None = None
         self._inbox: deque[m.Message | bytes] = deque()
+        self._clock = ClockWatch(self.name)
+        self._sent = self._received = 0.0
         self.left = False
         self._ended = False
         self._stopped = False
@@ -137,32 +138,32 @@ class NodeRun:
         """
         while True:
             while self._inbox:
-                yield self._inbox.popleft()
+                item = self._inbox.popleft()
+                if not isinstance(item, m.Received):
+                    yield item
+                elif not self._attached:  # else it may be what another controller's command met
+                    time_there = m.number(item.time)
+                    self._tell(self._clock.compare(self._sent, time_there, self._received))
             await self._logs.flush()
             with anyio.fail_after(patience()):
                 items = await self._session.receive()
+            self._received = time.time()
             if not items:
                 return
             self._inbox.extend(items)
 
     def _booted(self, boot: Boot, duration_s: float) -> Boot:
         self.boot_result = boot
-        # The driver read its clock when it began, at about `duration_s` before now.
-        offset = boot.clock - (time.time() - duration_s)
         self._emit(
             NodeBooted(
                 node=self.name,
                 pid=boot.pid,
                 directory=boot.directory,
-                clock_offset_s=round(offset, 3),
                 duration_s=round(duration_s, 6),
                 dest=boot.dest,
                 facts=boot.facts,
             )
         )
-        if abs(offset) > CLOCK_OFFSET_S and not self._attached:
-            message = f"the node's clock is {offset:+.1f} s off ours; times across nodes are too"
-            self._emit(Warned(code="clock-offset", message=message, node=self.name))
         return boot
 
     @property
@@ -226,8 +227,12 @@ class NodeRun:
         found = tuple(a for a in answers if isinstance(a, m.Repository))
         return Repositories(found, libraries[0] if libraries else "")
 
+    async def _send(self, verb: str, *arguments: str) -> int:
+        self._sent = time.time()
+        return await self._session.send(verb, *arguments)
+
     async def _ask(self, verb: str) -> list[m.Message]:
-        sequence = await self._session.send(verb)
+        sequence = await self._send(verb)
         answers: list[m.Message] = []
         async for item in self._heard():
             if isinstance(item, bytes):
@@ -283,7 +288,7 @@ class NodeRun:
         """Have the driver do a phase, and pass on what it says until it has."""
         failures = tracker.failures
         try:
-            sequence = await self._session.send(
+            sequence = await self._send(
                 "phase", phase.key.mode, phase.key.phase or "-", *phase.parts
             )
             async for item in self._items(tracker, timeout_s):
@@ -337,7 +342,7 @@ class NodeRun:
             return
         self._ended = True
         with suppress(ConnectionLostError):  # nothing is left to be lost
-            await self._session.send("quit")
+            await self._send("quit")
             await self._drain()
 
     async def _drain(self) -> None:

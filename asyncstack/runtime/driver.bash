@@ -479,7 +479,7 @@ _asyncstack_preflight_lock() {
 }
 
 _asyncstack_serve() {
-    local _asyncstack_request
+    local _asyncstack_request _asyncstack_time
     # $1 is the sequence number of the last command: a repeated one is done once.
     set -- 0
     # `until !`, because with `set -n` no condition is ever tried: `while` would turn for ever.
@@ -488,6 +488,9 @@ _asyncstack_serve() {
         builtin set -- "$1" $_asyncstack_request
         (($2 > $1)) || continue
         builtin set -- "${@:2}"
+        # One end of a round trip, by which the controller compares our clock with its own.
+        _asyncstack_clock
+        _asyncstack_emit received "$_asyncstack_time"
         case $2 in
         phase)
             if ((_asyncstack_errexit)); then builtin set -e; fi

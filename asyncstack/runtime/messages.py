@@ -30,6 +30,7 @@ __all__ = [
     "Missing",
     "PluginListed",
     "Reason",
+    "Received",
     "Register",
     "Repository",
     "Requires",
@@ -318,6 +319,12 @@ class Span(Message, frozen=True, array_like=True):
     end: str
 
 
+class Received(Message, frozen=True, array_like=True):
+    """A command has come; the time is when, by the node's clock."""
+
+    time: str
+
+
 class Done(Message, frozen=True, array_like=True):
     """The command with this number is done; 0: the boot is."""
 
@@ -351,6 +358,7 @@ _KINDS: dict[str, type[Message]] = {
     "reason": Reason,
     "skip": Skip,
     "span": Span,
+    "received": Received,
     "done": Done,
 }
 # These carry a first field before the sample, which struct inheritance would put last.
