@@ -48,12 +48,15 @@ async def run_phases(
     finished: dict[str, float] = {}
 
     async def work(node: NodeRun, phase: PlannedPhase) -> None:
-        await node.run_phase(phase, step_timeout_s)
-        finished[node.name] = time.monotonic()
+        if node.status is Status.RUNNING:
+            await node.run_phase(phase, step_timeout_s)
+            finished[node.name] = time.monotonic()
 
     async def barrier(phase: PlannedPhase) -> bool:
-        if len(nodes) > 1:
-            emit(_opened(phase.key, finished))
+        if len(nodes) > 1 and finished:
+            waiting = [node.name for node in nodes if node.status is Status.RUNNING]
+            emit(_opened(phase.key, finished, waiting))
+            finished.clear()
         go_on = await on_barrier(phase.key)
         failed = sum(node.status is not Status.RUNNING for node in nodes)
         return go_on and policy.allows(failed, len(nodes))
@@ -65,9 +68,11 @@ async def run_phases(
             _finish(node, phases, emit)
 
 
-def _opened(key: PhaseKey, finished: dict[str, float]) -> BarrierOpened:
+def _opened(key: PhaseKey, finished: dict[str, float], waiting: Sequence[str]) -> BarrierOpened:
+    """`finished` are those that came, and when; one whose run ended there waits for nobody."""
     last = max(finished, key=lambda name: finished[name])
-    waited = round(finished[last] - min(finished.values()), 6)
+    first = min((finished[name] for name in waiting if name in finished), default=finished[last])
+    waited = round(finished[last] - first, 6)
     return BarrierOpened(mode=key.mode, phase=key.phase, held_by=last, waited_s=waited)
 
 
