@@ -94,12 +94,31 @@ class SshTransport:
         output = bytearray()
         try:
             async with self.open_process(command) as process:
-                with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                    await process.stdin.send(stdin)
-                await process.stdin.aclose()
-                with suppress(EndOfStream):
-                    while True:
-                        output += await process.stdout.receive()
+                async with anyio.create_task_group() as tasks:
+                    # At the same time: one that answers as it reads would block us both.
+                    tasks.start_soon(_feed, process, stdin)
+                    lost = await _read_all(process, output)
+                    # It need not want to read all of it.
+                    tasks.cancel_scope.cancel()
+                if lost is not None:
+                    raise lost
                 return Completed(await process.wait(), bytes(output), process.stderr_tail())
         except ConnectionLostError as error:
             return Completed(None, bytes(output), error.problem.encode())
+
+
+async def _feed(process: Process, data: bytes) -> None:
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await process.stdin.send(data)
+    await process.stdin.aclose()
+
+
+async def _read_all(process: Process, output: bytearray) -> ConnectionLostError | None:
+    """Read to the end; the error is a value, for a task group would wrap it."""
+    try:
+        while True:
+            output += await process.stdout.receive()
+    except EndOfStream:
+        return None
+    except ConnectionLostError as error:
+        return error

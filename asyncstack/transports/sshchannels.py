@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import asyncssh
@@ -22,26 +23,83 @@ _STDERR_LIMIT = 64 * 1024
 _WINDOW = 8 * 1024 * 1024
 #: Seconds to wait for a session where sshd allows fewer at once (its MaxSessions).
 _SESSION_WAIT_S = 30.0
+#: Seconds that a command gets to end by itself once its stdin has.
+_GRACE_S = 0.5
+#: Seconds that killing one that didn't may take.
+_KILL_S = 5.0
+
+# The command leads a session and a process group of its own: sshd's doing. Without a terminal sshd
+# kills nothing when a channel is closed, and refuses to pass on a signal to a login of root's. So
+# the process id comes first on stderr, where whoever wants the output doesn't see it. `exec sh`,
+# for not everybody's login shell is one.
+_WRAPPED = "exec /bin/sh -c "
+_ANNOUNCE = "echo $$ >&2\n"
+
+_KILL = """
+kill -s TERM -- -{pid} 2>/dev/null || exit 0
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    kill -s 0 -- -{pid} 2>/dev/null || exit 0
+    sleep 0.05
+done
+kill -s KILL -- -{pid} 2>/dev/null
+"""
 
 
 @asynccontextmanager
 async def open_process(
     node: str, connection: asyncssh.SSHClientConnection, command: str
 ) -> AsyncIterator[SshProcess]:
-    """Run a command in a connection to a node. Raises ConnectionLostError."""
-    async with SshProcess(node, connection, await _create(node, connection, command)) as process:
+    """Run a POSIX shell command in a connection to a node. Raises ConnectionLostError."""
+    session = await _create(node, connection, _wrapped(_ANNOUNCE + command))
+    async with SshProcess(node, connection, session) as process:
         yield process
 
 
-async def _create(
-    node: str, connection: asyncssh.SSHClientConnection, command: str
-) -> asyncssh.SSHClientProcess[bytes]:
+def _wrapped(script: str) -> str:
+    return _WRAPPED + shlex.quote(script)
+
+
+class _Session(asyncssh.SSHClientProcess[bytes]):
+    """A channel that keeps the end of stderr, reads it as it comes, and knows the command's end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pid = 0
+        self.stderr_tail = bytearray()
+        #: The command has ended, though a child of its may hold the channel open; or it is lost.
+        self.ended = anyio.Event()
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if datatype != asyncssh.EXTENDED_DATA_STDERR:
+            super().data_received(data, datatype)
+            return
+        # Kept in the channel it would count for its window: a command that prints much there
+        # would wait for ever.
+        self.stderr_tail += data
+        if not self.pid and b"\n" in self.stderr_tail:
+            line, _, rest = self.stderr_tail.partition(b"\n")
+            self.pid = int(line) if line.isdigit() else -1
+            self.stderr_tail = rest if self.pid > 0 else self.stderr_tail
+        del self.stderr_tail[:-_STDERR_LIMIT]
+
+    def exit_status_received(self, status: int) -> None:
+        super().exit_status_received(status)
+        self.ended.set()
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        super().exit_signal_received(signal, core_dumped, msg, lang)
+        self.ended.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.ended.set()
+
+
+async def _create(node: str, connection: asyncssh.SSHClientConnection, command: str) -> _Session:
     give_up = anyio.current_time() + _SESSION_WAIT_S
     while True:
         try:
-            return await connection.create_process(
-                command, encoding=None, window=_WINDOW, request_pty=False
-            )
+            return await _open(connection, command)
         except asyncssh.ChannelOpenError as error:
             # Where MaxSessions is low, one of ours has to end first; sshd tells nobody when.
             if connection.is_closed() or anyio.current_time() > give_up:
@@ -52,29 +110,30 @@ async def _create(
             raise ConnectionLostError(node, _reason(error)) from error
 
 
+async def _open(connection: asyncssh.SSHClientConnection, command: str) -> _Session:
+    options: dict[str, Any] = {"encoding": None, "window": _WINDOW, "request_pty": False}
+    _channel, session = await connection.create_session(_Session, command, **options)
+    assert isinstance(session, _Session)
+    return session
+
+
 class SshProcess:
     """A command that runs (`base.Process`)."""
 
     def __init__(
-        self,
-        node: str,
-        connection: asyncssh.SSHClientConnection,
-        process: asyncssh.SSHClientProcess[bytes],
+        self, node: str, connection: asyncssh.SSHClientConnection, session: _Session
     ) -> None:
-        self._process = process
-        self.stdin: ByteSendStream = _Sender(node, process.stdin)
-        self.stdout: ByteReceiveStream = _Receiver(node, connection, process.stdout)
-        self._stderr = bytearray()
+        self._connection = connection
+        self._session = session
+        self.stdin: ByteSendStream = _Sender(session.stdin)
+        self.stdout: ByteReceiveStream = _Receiver(node, connection, session.stdout)
 
     def stderr_tail(self) -> bytes:
-        # What has arrived by now; asyncssh keeps it until it is asked for.
-        self._stderr += self._process.collect_output()[1]
-        del self._stderr[:-_STDERR_LIMIT]
-        return bytes(self._stderr)
+        return bytes(self._session.stderr_tail)
 
     async def wait(self) -> int | None:
-        await self._process.wait_closed()
-        return self._process.returncode
+        await self._session.ended.wait()
+        return self._session.returncode
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,17 +144,41 @@ class SshProcess:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.close()
-        with anyio.move_on_after(2.0, shield=True):
-            await self._process.wait_closed()
+        ended = self._session.ended
+        with anyio.CancelScope(shield=True):
+            if not ended.is_set():
+                await self.stdin.aclose()
+                with anyio.move_on_after(_GRACE_S):
+                    await ended.wait()
+            self._session.close()
+            if not ended.is_set() and self._session.pid > 0:
+                await self._kill(self._session.pid)
+            with anyio.move_on_after(2.0):
+                await self._session.wait_closed()
+
+    async def _kill(self, pid: int) -> None:
+        with anyio.move_on_after(_KILL_S):
+            while not self._connection.is_closed():
+                try:
+                    killer = await _open(self._connection, _wrapped(_KILL.format(pid=pid)))
+                    await killer.ended.wait()
+                except asyncssh.ChannelOpenError:
+                    await anyio.sleep(0.05)  # as in _create
+                except (asyncssh.Error, OSError):
+                    return
+                else:
+                    killer.close()
+                    return
 
 
 class _Sender(ByteSendStream):
-    def __init__(self, node: str, writer: asyncssh.SSHWriter[bytes]) -> None:
-        self._node = node
+    def __init__(self, writer: asyncssh.SSHWriter[bytes]) -> None:
         self._writer = writer
+        self._closed = False
 
     async def send(self, item: bytes) -> None:
+        if self._closed:
+            raise anyio.ClosedResourceError
         try:
             self._writer.write(item)
             await self._writer.drain()
@@ -103,6 +186,7 @@ class _Sender(ByteSendStream):
             raise anyio.BrokenResourceError from error
 
     async def aclose(self) -> None:
+        self._closed = True
         with suppress(OSError, asyncssh.Error):
             self._writer.write_eof()
 
@@ -117,8 +201,11 @@ class _Receiver(ByteReceiveStream):
         self._node = node
         self._connection = connection
         self._reader = reader
+        self._closed = False
 
     async def receive(self, max_bytes: int = _CHUNK) -> bytes:
+        if self._closed:
+            raise anyio.ClosedResourceError
         try:
             data = await self._reader.read(max_bytes)
         except (asyncssh.Error, OSError) as error:
@@ -132,6 +219,7 @@ class _Receiver(ByteReceiveStream):
 
     async def aclose(self) -> None:
         """The channel is closed as a whole, by the process."""
+        self._closed = True
 
 
 def _reason(error: BaseException) -> str:

@@ -84,6 +84,14 @@ async def binary(make: Factory) -> None:
         assert (await transport.run("cat", stdin=data)).stdout == data
 
 
+async def both_ways_at_once(make: Factory) -> None:
+    """A command that answers as it reads, more than any buffer holds: no deadlock."""
+    async with make() as transport:
+        with anyio.fail_after(60):
+            done = await transport.run("cat; echo end", stdin=bytes(40_000_000))
+        assert len(done.stdout) == 40_000_004
+
+
 async def stdin_need_not_be_read(make: Factory) -> None:
     """A command that ends without reading what it is given is no error."""
     async with make() as transport:
@@ -205,6 +213,7 @@ DEMANDS: dict[str, Callable[[Factory], Awaitable[None]]] = {
         both_outputs,
         large_output,
         binary,
+        both_ways_at_once,
         stdin_need_not_be_read,
         dialogue,
         pieces_are_bounded,
