@@ -24,8 +24,8 @@ from typing import Any
 
 import anyio
 
+from asyncstack.checkouts.values import FetchOptions
 from asyncstack.delivery import (
-    DeliveryOptions,
     Depot,
     Parcel,
     clone_on_node,
@@ -102,7 +102,7 @@ class Rig:
                 url=f"file://{self.root / 'served' / name}",
                 ref="master",
                 directory=str(dest / name),
-                commit=rev(self.mirror(name), "master"),
+                target=rev(self.mirror(name), "master"),
                 mirror=self.mirror(name),
             )
             for name in self.names
@@ -116,7 +116,7 @@ def ignore(_event: Event) -> None:
     """No display."""
 
 
-def delivered(rig: Rig, depot: Depot, wanted: FetchStatus, **options: bool) -> Way:
+def delivered(rig: Rig, depot: Depot, wanted: FetchStatus, *, update: bool = False) -> Way:
     prepared: list[Parcel] = []
 
     async def way(transport: LocalTransport, dest: Path) -> None:
@@ -128,12 +128,12 @@ def delivered(rig: Rig, depot: Depot, wanted: FetchStatus, **options: bool) -> W
                 url=p.url,
                 ref=p.ref,
                 directory=str(dest / p.plugin),
-                commit=p.commit,
+                target=p.target,
                 mirror=p.mirror,
             )
             for p in prepared
         ]
-        results = await depot.deliver(transport, parcels, DeliveryOptions(**options), ignore)
+        results = await depot.deliver(transport, parcels, FetchOptions(update=update), ignore)
         assert {r.status for r in results} == {wanted}, results
 
     return way
@@ -141,7 +141,7 @@ def delivered(rig: Rig, depot: Depot, wanted: FetchStatus, **options: bool) -> W
 
 def cloned(rig: Rig) -> Way:
     async def way(transport: LocalTransport, dest: Path) -> None:
-        results = await clone_on_node(transport, rig.parcels(dest), DeliveryOptions(), ignore)
+        results = await clone_on_node(transport, rig.parcels(dest), FetchOptions(), ignore)
         assert all(result.status is FetchStatus.CLONED for result in results), results
 
     return way

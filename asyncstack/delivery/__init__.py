@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from asyncstack.delivery.cloning import clone_on_node
 from asyncstack.delivery.session import Depot, open_depot
-from asyncstack.delivery.values import Delivered, DeliveryOptions, Parcel
+from asyncstack.delivery.values import Parcel
 
-__all__ = ["Delivered", "DeliveryOptions", "Depot", "Parcel", "clone_on_node", "open_depot"]
+__all__ = ["Depot", "Parcel", "clone_on_node", "open_depot"]

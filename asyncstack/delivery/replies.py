@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from anyio import EndOfStream
 
-from asyncstack.delivery.decisions import describe_local_work
+from asyncstack.checkouts.wording import about_contents, about_resumed, about_saved, local_work
 from asyncstack.delivery.scripts import US
 from asyncstack.delivery.tasks import Batch, Task
 from asyncstack.git.failures import FailureClass
-from asyncstack.model import FetchStatus, Suspicion
+from asyncstack.model import FetchStatus
 from asyncstack.transports.base import Process
 
 __all__ = ["read_replies"]
@@ -43,30 +45,41 @@ def _take(reply: str, batch: Batch) -> None:
     status, commit, said = fields
     words = said.replace(_NEWLINE, "\n").strip("\n")
     if status in _STATUS:
-        _succeed(task, _STATUS[status], commit)
+        _succeed(task, _STATUS[status], commit, words.splitlines())
     elif status.startswith("retry "):
         _, attempt, pause = status.split(" ")
         task.retry(int(attempt), float(pause), words)
     elif status == "dirty":
-        _refuse_update(task, commit, words)
+        _refuse_update(task, commit, words.splitlines())
     else:
         task.fail(words, commit=commit)
 
 
-def _succeed(task: Task, status: FetchStatus, commit: str) -> None:
-    if not task.resumes:
-        task.finish(status, commit=commit)
-        return
-    message = f"{task.parcel.directory}: finished an update that had been interrupted"
-    warning = Suspicion("update-resumed", message, task.parcel.plugin)
-    task.finish(FetchStatus.UPDATED, commit=commit, warnings=(warning,))
+def _succeed(task: Task, status: FetchStatus, commit: str, notes: Sequence[str]) -> None:
+    directory, plugin = task.request.directory, task.request.plugin
+    warnings = about_contents(directory, plugin, _noted(notes, "W"))
+    for name in _noted(notes, "S"):
+        warnings.insert(0, about_saved(directory, plugin, _local_work(notes), name))
+    if task.resumes:
+        status = FetchStatus.UPDATED
+        warnings.insert(0, about_resumed(directory, plugin))
+    task.finish(status, commit=commit, warnings=warnings)
 
 
-def _refuse_update(task: Task, commit: str, words: str) -> None:
-    work = describe_local_work(words.splitlines())
+def _refuse_update(task: Task, commit: str, notes: Sequence[str]) -> None:
+    work = _local_work(notes) or "; ".join(notes)
     task.fail(
-        f"{task.parcel.directory} holds work that is nowhere else: {work}",
+        f"{task.request.directory} holds work that is nowhere else: {work}",
         failure=FailureClass.LOCAL_CHANGES,
-        hint="commit and push it there, or remove the checkout",
         commit=commit,
     )
+
+
+def _local_work(notes: Sequence[str]) -> str:
+    unfinished = "".join(_noted(notes, "U")[:1])
+    return local_work(unfinished, _noted(notes, "F"), _noted(notes, "C"))
+
+
+def _noted(notes: Sequence[str], kind: str) -> list[str]:
+    """Return what a node noted of one kind: a line's first letter."""
+    return [note[1:] for note in notes if note.startswith(kind)]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
-from asyncstack.delivery.values import Parcel
+from asyncstack.checkouts import rules
+from asyncstack.checkouts.values import FetchRequest
+from asyncstack.delivery.values import target_of
 from asyncstack.git.environment import config_options
-from asyncstack.git.refs import RefKind, check_ref, kind_of_ref
-from asyncstack.git.urls import check_name, check_url
+from asyncstack.git.refs import RefKind, kind_of_ref
 
 __all__ = ["US", "command", "line", "refuse"]
 
@@ -25,13 +25,13 @@ _FOLDER = Path(__file__).parent / "node"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def command(*names: str, **values: int) -> str:
-    """Return the command line of a node script; `@name@` in it stands for a number."""
+def command(*names: str, **values: int | str) -> str:
+    """Return the command line of a node script; `@name@` in it stands for a number or a word."""
     options = shlex.join(config_options())
     files = [(_FOLDER / f"{name}.sh").read_text("utf-8") for name in ("common", *names)]
-    script = "".join([f'git_() {{ git {options} "$@"; }}\n', *files])
+    script = "".join([f'git_() {{ $bounded git {options} "$@"; }}\n', *files])
     for key, value in values.items():
-        script = script.replace(f"@{key}@", str(value))
+        script = script.replace(f"@{key}@", shlex.quote(str(value)))
     return script
 
 
@@ -40,16 +40,11 @@ def line(*fields: str | int) -> bytes:
     return (US.join(map(str, fields)) + "\n").encode("utf-8", "surrogateescape")
 
 
-def refuse(parcel: Parcel) -> str:
-    """Say why a node may not even be told of a parcel; '' if it may."""
-    directory = parcel.directory
+def refuse(request: FetchRequest) -> str:
+    """Say why a node may not even be told of a request; '' if it may."""
+    directory, target = request.directory, target_of(request)
     if not directory.startswith("/") or _CONTROL.search(directory) or ".." in directory.split("/"):
         return f"{directory!r} is no absolute directory"
-    if parcel.commit and kind_of_ref(parcel.commit) is not RefKind.COMMIT:
-        return f"{parcel.commit!r} is no commit"
-    checks: Sequence[str] = (
-        check_name(Path(directory).name),
-        check_url(parcel.url),
-        check_ref(parcel.ref),
-    )
-    return next(filter(None, checks), "")
+    if target and kind_of_ref(target) is not RefKind.COMMIT:
+        return f"{target!r} is no commit"
+    return rules.refuse(request)

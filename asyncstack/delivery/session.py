@@ -9,21 +9,20 @@ from dataclasses import dataclass
 import anyio
 from anyio import BrokenResourceError, ClosedResourceError
 
-from asyncstack.delivery.decisions import Action, Decision, decide, warnings
+from asyncstack.checkouts.rules import Action
+from asyncstack.checkouts.values import FetchOptions, FetchResult
+from asyncstack.delivery.looking import Lacking, look
 from asyncstack.delivery.payloads import Payload
 from asyncstack.delivery.replies import read_replies
-from asyncstack.delivery.scripts import command, line, refuse
-from asyncstack.delivery.survey import Found, survey
-from asyncstack.delivery.tasks import Batch, Task
-from asyncstack.delivery.values import Delivered, DeliveryOptions, Parcel
+from asyncstack.delivery.scripts import command, line
+from asyncstack.delivery.tasks import Batch
+from asyncstack.delivery.values import Parcel
 from asyncstack.delivery.workshop import Workshop, open_workshop
 from asyncstack.errors import ConnectionLostError
 from asyncstack.events import Emit
-from asyncstack.git.failures import FailureClass
 from asyncstack.git.layout import pack_files
 from asyncstack.git.process import Ended
 from asyncstack.git.urls import parse_url
-from asyncstack.model import FetchStatus
 from asyncstack.transports.base import Process, Transport
 
 __all__ = ["Depot", "open_depot"]
@@ -46,9 +45,9 @@ class Depot:
         self,
         transport: Transport,
         parcels: Sequence[Parcel],
-        options: DeliveryOptions,
+        options: FetchOptions,
         emit: Emit,
-    ) -> list[Delivered]:
+    ) -> list[FetchResult]:
         """Bring every parcel to its directory on one node; return results in the order given.
 
         A repository that fails, or a node that is lost, is a value and stops no other. Cancelling
@@ -56,51 +55,33 @@ class Depot:
         """
         batch = Batch(transport.node.name, parcels, emit)
         with batch.closing():
-            todo = await self._look(batch, transport, options)
+            try:
+                todo = await look(batch, transport, options, refs=True)
+            except ConnectionLostError as error:
+                batch.fail_rest(error.problem)
+                todo = []
             if todo:
-                await self._send(batch, transport, options, todo)
+                # The end of a batch is its longest checkout, so that one must not come last.
+                todo.sort(key=lambda one: -_weight(parcels[one.task.number]))
+                await self._send(batch, transport, parcels, options, todo)
         return batch.results()
-
-    async def _look(
-        self, batch: Batch, transport: Transport, options: DeliveryOptions
-    ) -> list[tuple[Task, Decision, Found]]:
-        """Ask the node, and finish what needs nothing; return the rest, the biggest first."""
-        asked = []
-        for task in batch.tasks:
-            problem = refuse(task.parcel)
-            if problem:
-                task.fail(problem, failure=FailureClass.REFUSED_BY_US)
-            else:
-                asked.append(task)
-        try:
-            wanted = [task.parcel for task in asked]
-            found = await survey(transport, wanted, update=options.update)
-        except ConnectionLostError as error:
-            batch.fail_rest(error.problem)
-            return []
-        todo = [
-            (task, decision, seen)
-            for task, seen in zip(asked, found, strict=True)
-            if (decision := _settle(task, seen, options)) is not None and seen is not None
-        ]
-        # The end of a batch is its longest checkout, so that one must not come last.
-        return sorted(todo, key=lambda item: -_weight(item[0].parcel))
 
     async def _send(
         self,
         batch: Batch,
         transport: Transport,
-        options: DeliveryOptions,
-        todo: Sequence[tuple[Task, Decision, Found]],
+        parcels: Sequence[Parcel],
+        options: FetchOptions,
+        todo: Sequence[Lacking],
     ) -> None:
         try:
             async with transport.open_process(
-                command("heal", "receive", jobs=options.jobs)
+                command("move", "heal", "receive", jobs=0, force=int(options.force))
             ) as process:
                 async with anyio.create_task_group() as group:
                     group.start_soon(read_replies, process, batch)
                     with suppress(BrokenResourceError, ClosedResourceError):
-                        await self._send_all(process, todo)
+                        await self._send_all(process, parcels, options, todo)
                         await process.stdin.aclose()
                 status = await process.wait()
                 words = process.stderr_tail().decode("utf-8", "replace").strip()
@@ -110,20 +91,24 @@ class Depot:
             batch.fail_rest(str(group_error.exceptions[0]))
 
     async def _send_all(
-        self, process: Process, todo: Sequence[tuple[Task, Decision, Found]]
+        self,
+        process: Process,
+        parcels: Sequence[Parcel],
+        options: FetchOptions,
+        todo: Sequence[Lacking],
     ) -> None:
-        for task, decision, found in todo:
+        for one in todo:
+            task, parcel = one.task, parcels[one.task.number]
             task.start()
-            task.resumes = decision.action in (Action.RESUME, Action.RESUME_AND_UPDATE)
             try:
-                payload = await self._payload(task, decision, found)
+                payload = await self._payload(one, parcel, options)
             except OSError as error:
                 task.fail(f"the mirror can't be read: {error}")
                 continue
             if payload is None:
                 continue
             try:
-                await process.stdin.send(_header(task, decision, found, payload.size))
+                await process.stdin.send(_header(one, parcel, options, payload.size))
                 async for chunk in payload.chunks():
                     await process.stdin.send(chunk)
                     task.sent(len(chunk), payload.size)
@@ -133,35 +118,20 @@ class Depot:
             finally:
                 payload.close()
 
-    async def _payload(self, task: Task, decision: Decision, found: Found) -> Payload | None:
-        if decision.action is Action.NEW:
-            contents = await self.workshop.new(task.parcel)
-        elif decision.action is Action.RESUME:
+    async def _payload(
+        self, lacking: Lacking, parcel: Parcel, options: FetchOptions
+    ) -> Payload | None:
+        if lacking.action is Action.CLONE:
+            contents = await self.workshop.new(parcel)
+        elif lacking.action is Action.HEAL and not options.updates(parcel):
             contents = []
         else:
-            made = await self.workshop.update(task.parcel, found)
+            made = await self.workshop.update(parcel, lacking.found)
             if isinstance(made, Ended):
-                task.fail(made.words, failure=made.failure)
+                lacking.task.fail(made.words, failure=made.failure)
                 return None
             contents = made
-        return Payload.open(str(task.number), contents)
-
-
-def _settle(task: Task, found: Found | None, options: DeliveryOptions) -> Decision | None:
-    """Finish a task that needs nothing to be sent; return the decision about any other."""
-    if found is None:
-        task.fail("the node said nothing about it")
-        return None
-    decision = decide(task.parcel, found, options)
-    match decision.action:
-        case Action.FAIL:
-            task.fail(decision.problem, failure=decision.failure, hint=decision.hint)
-        case Action.KEEP:
-            warned = warnings(task.parcel, found)
-            task.finish(FetchStatus.PRESENT, commit=found.commit, warnings=warned)
-        case _:
-            return decision
-    return None
+        return Payload.open(str(lacking.task.number), contents)
 
 
 def _weight(parcel: Parcel) -> int:
@@ -171,14 +141,17 @@ def _weight(parcel: Parcel) -> int:
         return 0
 
 
-def _header(task: Task, decision: Decision, found: Found, size: int) -> bytes:
-    parcel = task.parcel
-    fields = (parcel.directory, parcel.commit, parcel.ref, found.commit, found.branch)
+def _header(lacking: Lacking, parcel: Parcel, options: FetchOptions, size: int) -> bytes:
+    found = lacking.found
     return line(
-        task.number,
-        decision.action.value,
+        lacking.task.number,
+        lacking.words(options),
         size,
-        *fields,
+        parcel.directory,
+        parcel.target,
+        parcel.ref,
+        found.commit,
+        found.branch,
         found.unfinished,
         parse_url(parcel.url).url,
     )

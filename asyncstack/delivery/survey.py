@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from asyncstack.checkouts.rules import State
+from asyncstack.checkouts.values import FetchRequest
 from asyncstack.delivery.scripts import US, command, line
-from asyncstack.delivery.values import Parcel
+from asyncstack.delivery.values import target_of
 from asyncstack.errors import ConnectionLostError
 from asyncstack.transports.base import Transport
 
-__all__ = ["Found", "State", "survey"]
-
-
-class State(enum.Enum):
-    """What a directory on a node holds."""
-
-    ABSENT = "absent"
-    NOT_A_DIRECTORY = "not-a-directory"
-    UNREADABLE = "unreadable"
-    EMPTY = "empty"
-    NO_CHECKOUT = "no-checkout"
-    NO_COMMIT = "no-commit"
-    NO_FILES = "no-files"
-    INTERRUPTED = "interrupted"
-    CHECKOUT = "checkout"
-    UNKNOWN = "unknown"
+__all__ = ["Found", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +35,26 @@ class Found:
 
 
 async def survey(
-    transport: Transport, parcels: Sequence[Parcel], *, update: bool
+    transport: Transport, requests: Sequence[FetchRequest], *, refs: bool
 ) -> list[Found | None]:
-    """Return what a node has at each parcel's place, in order; None if it didn't say.
+    """Return what a node has at each request's place, in order; None if it didn't say.
 
     Raises ConnectionLostError if the node is gone, or has no shell and git to answer with.
     """
-    if not parcels:
+    if not requests:
         return []
     question = b"".join(
-        line(number, parcel.directory, parcel.commit, parcel.ref)
-        for number, parcel in enumerate(parcels)
+        line(number, request.directory, target_of(request), request.ref)
+        for number, request in enumerate(requests)
     )
-    answer = await transport.run(command("survey", update=int(update)), stdin=question)
+    answer = await transport.run(command("survey", refs=int(refs)), stdin=question)
     if not answer.ok:
         words = answer.stderr.decode("utf-8", "replace").strip()
         ended = "was lost" if answer.exit_status is None else f"ended with {answer.exit_status}"
         raise ConnectionLostError(
             transport.node.name, f"the look at its checkouts {ended}: {words}"
         )
-    return _read(answer.stdout.decode("utf-8", "surrogateescape"), len(parcels))
+    return _read(answer.stdout.decode("utf-8", "surrogateescape"), len(requests))
 
 
 def _read(text: str, count: int) -> list[Found | None]:

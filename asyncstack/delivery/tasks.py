@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from asyncstack.delivery.values import Delivered, Parcel
-from asyncstack.events import Emit, FetchFinished, FetchProgress, FetchRetried, FetchStarted, Warned
+from asyncstack.checkouts.telling import tell_end, tell_start
+from asyncstack.checkouts.values import FetchRequest, FetchResult
+from asyncstack.checkouts.wording import hint_for
+from asyncstack.events import Emit, FetchProgress, FetchRetried
 from asyncstack.git.failures import FailureClass, classify
 from asyncstack.git.urls import parse_url, redact
 from asyncstack.model import FetchStatus, Suspicion
@@ -23,16 +25,16 @@ _PROGRESS_EVERY_S = 0.1
 
 @dataclass(slots=True)
 class Task:
-    """One parcel on its way to one node. It ends exactly once: `finish` or `fail`.
+    """One repository on its way to one node. It ends exactly once: `finish` or `fail`.
 
     `resumes` is set where an interrupted update is to be finished first.
     """
 
     number: int
     node: str
-    parcel: Parcel
+    request: FetchRequest
     emit: Emit
-    result: Delivered | None = None
+    result: FetchResult | None = None
     resumes: bool = False
     _started: float = 0.0
     _sent: int = 0
@@ -45,16 +47,7 @@ class Task:
         if self._started:
             return
         self._started = time.time()
-        parcel = self.parcel
-        self.emit(
-            FetchStarted(
-                plugin=parcel.plugin,
-                url=parse_url(parcel.url).url,
-                ref=parcel.ref,
-                directory=parcel.directory,
-                node=self.node,
-            )
-        )
+        tell_start(self.request, self.node, self.emit)
 
     def sent(self, count: int, size: int) -> None:
         """Count bytes that went out, and say so ten times a second, and at the end."""
@@ -65,7 +58,7 @@ class Task:
         self._progress_at, self._sent_at = now, time.time()
         self.emit(
             FetchProgress(
-                plugin=self.parcel.plugin,
+                plugin=self.request.plugin,
                 stage="Sending",
                 fraction=self._sent / size,
                 received_bytes=self._sent,
@@ -79,8 +72,8 @@ class Task:
         words = redact(message)
         self.emit(
             FetchRetried(
-                plugin=self.parcel.plugin,
-                url=parse_url(self.parcel.url).url,
+                plugin=self.request.plugin,
+                url=parse_url(self.request.url).url,
                 attempt=attempt,
                 reason=classify(words).value,
                 message=words.strip().rpartition("\n")[2],
@@ -95,11 +88,12 @@ class Task:
     ) -> None:
         """End as failed; git's words tell the class of failure if it isn't given."""
         words = redact(message).strip()
+        failure = failure or classify(words)
         self.finish(
             FetchStatus.FAILED,
             message=words or "it ended without a word",
-            hint=hint,
-            failure=failure or classify(words),
+            hint=hint or hint_for(failure, pinned=bool(self.request.commit)),
+            failure=failure,
             commit=commit,
         )
 
@@ -111,31 +105,32 @@ class Task:
         message: str = "",
         hint: str = "",
         failure: FailureClass | None = None,
-        warnings: tuple[Suspicion, ...] = (),
+        warnings: Sequence[Suspicion] = (),
     ) -> None:
         """End with a status."""
         if self.result is not None:
             return
         self.start()
-        parcel, end = self.parcel, time.time()
-        self.result = Delivered(
-            node=self.node,
-            plugin=parcel.plugin,
-            url=parse_url(parcel.url).url,
-            ref=parcel.ref,
-            directory=parcel.directory,
+        request, end = self.request, time.time()
+        self.result = FetchResult(
+            plugin=request.plugin,
+            url=parse_url(request.url).url,
+            ref=request.ref,
+            directory=request.directory,
             status=status,
             commit=commit,
             message=message,
             hint=hint,
             failure=failure,
+            attempts=self._attempts,
             start=self._started,
             end=end,
-            sent_bytes=self._sent,
+            received_bytes=self._sent,
             stages=self._stages(end),
-            warnings=warnings,
+            warnings=tuple(warnings),
+            node=self.node,
         )
-        self._tell(self.result)
+        tell_end(self.result, self.emit)
 
     def _stages(self, end: float) -> dict[str, float]:
         if not self._sent:
@@ -146,48 +141,20 @@ class Task:
             "checkout": round(max(0.0, end - between), 6),
         }
 
-    def _tell(self, result: Delivered) -> None:
-        for warning in result.warnings:
-            self.emit(
-                Warned(
-                    code=warning.code,
-                    message=warning.message,
-                    node=self.node,
-                    plugin=result.plugin,
-                )
-            )
-        self.emit(
-            FetchFinished(
-                plugin=result.plugin,
-                url=result.url,
-                ref=result.ref,
-                directory=result.directory,
-                status=result.status,
-                commit=result.commit,
-                node=self.node,
-                start=result.start,
-                end=result.end,
-                duration_s=round(result.duration_s, 6),
-                attempts=self._attempts,
-                received_bytes=result.sent_bytes,
-                stages=result.stages,
-                message=result.message,
-            )
-        )
-
 
 @dataclass(slots=True)
 class Batch:
     """All tasks of one node."""
 
     node: str
-    parcels: Sequence[Parcel]
+    requests: Sequence[FetchRequest]
     emit: Emit
     tasks: list[Task] = field(init=False)
 
     def __post_init__(self) -> None:
         self.tasks = [
-            Task(number, self.node, parcel, self.emit) for number, parcel in enumerate(self.parcels)
+            Task(number, self.node, request, self.emit)
+            for number, request in enumerate(self.requests)
         ]
 
     def fail_rest(self, message: str) -> None:
@@ -206,6 +173,6 @@ class Batch:
                 task.finish(FetchStatus.CANCELLED, message="cancelled")
             raise
 
-    def results(self) -> list[Delivered]:
-        """Return all results, in the order of the parcels."""
+    def results(self) -> list[FetchResult]:
+        """Return all results, in the order of the requests."""
         return [task.result for task in self.tasks if task.result is not None]

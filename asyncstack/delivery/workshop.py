@@ -82,7 +82,7 @@ class Workshop:
         refs = await anyio.to_thread.run_sync(read_refs, parcel.mirror)
         gone, changed = refs_of_update(refs, parcel.ref, found.refs)
         contents = [Content("gone", gone), Content("refs", changed)]
-        if found.commit == parcel.commit:
+        if found.commit == parcel.target:
             return contents
         # What a shallow or partial clone has of a commit's history can't be known: it gets all.
         tips = {found.commit, *found.refs.values()} if not found.reduced else set[str]()

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from asyncstack.checkouts.values import FetchRequest, FetchResult
+from asyncstack.checkouts.values import FetchOptions, FetchRequest, FetchResult
 from asyncstack.errors import FetchError, FetchTimeoutError, GitError, RefNotFoundError
 from asyncstack.fetcher.cache import default_cache_directory
 from asyncstack.fetcher.prefetch import prefetch_requests
 from asyncstack.fetcher.session import fetch
-from asyncstack.fetcher.values import FetchOptions
 from asyncstack.git.failures import FailureClass
 
 __all__ = [

@@ -6,23 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from asyncstack.checkouts import rules
 from asyncstack.checkouts.rules import Decision
-from asyncstack.checkouts.values import FetchRequest
+from asyncstack.checkouts.values import FetchOptions, FetchRequest
 from asyncstack.fetcher.inspection import Found
-from asyncstack.fetcher.values import FetchOptions
 from asyncstack.model import Suspicion
 
 __all__ = ["decide", "in_order", "mismatches"]
 
 
-def decide(found: Found, options: FetchOptions, *, pinned: bool = False) -> Decision:
-    """Apply the rules.
-
-    A `pinned` checkout is moved even OFFLINE: its commit may be in the cache, and another one won't do.
-    """
+def decide(request: FetchRequest, found: Found, options: FetchOptions) -> Decision:
+    """Apply the rules."""
     return rules.decide(
         found.state,
-        str(found.git_dir.parent),
-        update=options.update and (pinned or not options.offline),
+        request.directory,
+        update=options.updates(request),
         error_on_clone=options.error_on_clone,
         problem=found.problem,
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from asyncstack.checkouts.rules import Action, State, refuse
 from asyncstack.checkouts.telling import tell_end, warn
-from asyncstack.checkouts.values import FetchRequest, FetchResult
+from asyncstack.checkouts.values import FetchOptions, FetchRequest, FetchResult
 from asyncstack.checkouts.wording import about_contents, about_resumed
 from asyncstack.events import Emit, Warned
 from asyncstack.fetcher.attempts import Job, failed, failed_by
@@ -28,7 +28,6 @@ from asyncstack.fetcher.reporting import failure_of, result_of
 from asyncstack.fetcher.special import clone_partial, clone_shallow
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.fetcher.update import update_checkout
-from asyncstack.fetcher.values import FetchOptions
 from asyncstack.fetcher.workspace import Workspaces, remove_tree, sweep
 from asyncstack.git.commands import Git, resolve_commit
 from asyncstack.git.environment import base_environment
@@ -155,7 +154,7 @@ class Session:
         found = inspect(Path(job.request.directory))
         if found.state is State.UNKNOWN:
             found = await self._ask_git(job, found)
-        decision = decide(found, self.options, pinned=bool(job.request.commit))
+        decision = decide(job.request, found, self.options)
         match decision.action:
             case Action.FAIL:
                 ended = failed(decision.failure, decision.problem)
@@ -231,10 +230,12 @@ class Session:
         healed = await heal(job, found)
         if isinstance(healed, Ended):
             return failure_of(job, healed)
+        if not healed:
+            return await self._act(job)
         resumed = about_resumed(job.request.directory, job.request.plugin)
         warn(resumed, self.options.node, self.emit)
         found = inspect(Path(job.request.directory))
-        if self.options.update and not self.options.offline:
+        if self.options.updates(job.request):
             return await self._update(job, found)
         return result_of(job, FetchStatus.UPDATED, commit=healed)
 

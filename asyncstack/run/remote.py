@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import msgspec
 
-from asyncstack.delivery import Delivered, DeliveryOptions, Parcel, clone_on_node, open_depot
+from asyncstack.delivery import Parcel, clone_on_node, open_depot
 from asyncstack.errors import TransportError
 from asyncstack.events import Emit
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult, fetch
@@ -25,6 +26,8 @@ TRIES = 4
 
 #: Per node, how its repositories ended; '' is the controller, where nothing got as far as a node.
 Results = dict[str, list[FetchResult]]
+
+R = TypeVar("R", bound=FetchRequest)
 
 
 class RemoteNode(msgspec.Struct, frozen=True):
@@ -77,9 +80,8 @@ async def clone_on_nodes(nodes: Sequence[RemoteNode], emit: Emit) -> Results:
     results: Results = {}
 
     async def clone(node: RemoteNode) -> None:
-        parcels = [_parcel(request, None) for request in node.requests]
         results[node.transport.node.name] = await _persist(
-            node, parcels, partial(clone_on_node, emit=emit)
+            node, node.requests, partial(clone_on_node, emit=emit)
         )
 
     async with anyio.create_task_group() as tasks:
@@ -89,52 +91,32 @@ async def clone_on_nodes(nodes: Sequence[RemoteNode], emit: Emit) -> Results:
 
 
 async def _persist(
-    node: RemoteNode, parcels: Sequence[Parcel], bring: Callable[..., Awaitable[list[Delivered]]]
+    node: RemoteNode,
+    requests: Sequence[R],
+    bring: Callable[[Transport, Sequence[R], FetchOptions], Awaitable[list[FetchResult]]],
 ) -> list[FetchResult]:
-    """Bring the parcels to a node; those that a dying connection has swallowed, once more."""
-    done: dict[str, Delivered] = {}
-    todo = list(parcels)
+    """Bring repositories to a node; those that a dying connection has swallowed, once more."""
+    done: dict[str, FetchResult] = {}
+    todo = list(requests)
     for attempt in range(1, TRIES + 1):
-        for one in await bring(node.transport, todo, _how(node.options)):
+        for one in await bring(node.transport, todo, node.options):
             done[one.plugin] = one
-        todo = [p for p in parcels if done[p.plugin].failure is FailureClass.RESET]
+        todo = [r for r in requests if done[r.plugin].failure is FailureClass.RESET]
         if not todo or attempt == TRIES:
             break
         await anyio.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 – nodes lose it at once
         with suppress(TransportError):
             await node.transport.connect()
-    return [_result(done[p.plugin]) for p in parcels]
+    return [done[r.plugin] for r in requests]
 
 
-def _parcel(request: FetchRequest, mirror: FetchResult | None) -> Parcel:
+def _parcel(request: FetchRequest, mirror: FetchResult) -> Parcel:
     return Parcel(
         plugin=request.plugin,
         url=request.url,
         ref=request.ref,
         directory=request.directory,
-        commit=mirror.commit if mirror else request.commit,
-        mirror=Path(mirror.directory) if mirror else Path(),
-        pinned=bool(request.commit),
-    )
-
-
-def _how(options: FetchOptions) -> DeliveryOptions:
-    return DeliveryOptions(update=options.update, error_on_clone=options.error_on_clone)
-
-
-def _result(one: Delivered) -> FetchResult:
-    return FetchResult(
-        plugin=one.plugin,
-        url=one.url,
-        ref=one.ref,
-        directory=one.directory,
-        status=one.status,
-        commit=one.commit,
-        message=one.message,
-        hint=one.hint,
-        failure=one.failure,
-        start=one.start,
-        end=one.end,
-        received_bytes=one.sent_bytes,
-        stages=one.stages,
+        commit=request.commit,
+        target=mirror.commit,
+        mirror=Path(mirror.directory),
     )

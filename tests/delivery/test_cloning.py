@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from asyncstack.delivery import Parcel
+from asyncstack.checkouts.values import FetchRequest
 from asyncstack.events import FetchFinished, FetchRetried, FetchStarted
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
@@ -25,8 +25,8 @@ def server(origin: Path) -> Iterator[SmartHttp]:
         yield running
 
 
-def wanted(lab: Lab, server: SmartHttp, ref: str = "master", **changes: object) -> Parcel:
-    parcel = Parcel(
+def wanted(lab: Lab, server: SmartHttp, ref: str = "master", **changes: object) -> FetchRequest:
+    parcel = FetchRequest(
         plugin="plugin",
         url=server.url("plugin.git"),
         ref=ref,

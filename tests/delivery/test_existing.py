@@ -35,7 +35,7 @@ async def test_an_older_one_is_left_as_it_is(lab: Lab, origin: Path) -> None:
     commit_files(origin, {"new": "1"})
     lab.mirror(origin)
     result = await lab.one()
-    assert (result.status, result.commit, result.sent_bytes) == (FetchStatus.PRESENT, before, 0)
+    assert (result.status, result.commit, result.received_bytes) == (FetchStatus.PRESENT, before, 0)
     assert codes(lab) == []
 
 
@@ -45,7 +45,7 @@ async def test_update_sends_the_difference(lab: Lab, origin: Path) -> None:
         commit_files(origin, {f"data/{number}": f"{number}\n" * 2000})
     lab.mirror(origin)
     checkout = await delivered(lab)
-    size = (await lab.one()).sent_bytes
+    size = (await lab.one()).received_bytes
     (checkout / "untracked").write_text("mine")
     commit = commit_files(origin, {"data/7": "7\n" * 2001})
     git("-C", origin, "tag", "2.0.0", commit)
@@ -53,7 +53,7 @@ async def test_update_sends_the_difference(lab: Lab, origin: Path) -> None:
     lab.mirror(origin)
     result = await lab.one(update=True)
     assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
-    assert size < result.sent_bytes < 8 * 1024
+    assert size < result.received_bytes < 8 * 1024
     assert rev(checkout) == rev(checkout, "origin/master") == rev(checkout, "2.0.0") == commit
     assert rev(checkout, "origin/new/branch") == rev(origin, "new/branch")
     assert git("-C", checkout, "status", "--porcelain") == "?? untracked\n"
@@ -67,7 +67,7 @@ async def test_a_commit_that_is_there_is_not_sent(lab: Lab, origin: Path) -> Non
     checkout = await delivered(lab)
     result = await lab.one("stable/2025.1", update=True)
     assert result.status is FetchStatus.UPDATED
-    assert result.sent_bytes <= 4 * 1024
+    assert result.received_bytes <= 4 * 1024
     assert rev(checkout) == rev(origin, "stable/2025.1")
 
 
@@ -133,7 +133,7 @@ async def test_origin_is_set_on_update_only(lab: Lab) -> None:
         ("master", False, [], []),
         ("stable/2025.1", False, [], ["ref-mismatch"]),
         ("1.0.0", False, [], ["ref-mismatch"]),
-        ("master", False, ["checkout", "-q", "-b", "feature"], []),
+        ("master", False, ["checkout", "-q", "-b", "feature"], ["ref-mismatch"]),
         ("master", False, ["checkout", "-q", "-b", "feature", "HEAD~1"], ["ref-mismatch"]),
         ("master", False, ["checkout", "-q", "-b", "master", "HEAD~1"], []),
         ("stable/2025.1", True, [], ["ref-mismatch"]),
@@ -147,7 +147,9 @@ async def test_warnings_of_what_is_kept(
     checkout = await delivered(lab)
     if prepare:
         git("-C", checkout, *prepare)
-    (result,) = await lab.deliver(lab.parcel(ref, pinned=pinned))
+    parcel = lab.parcel(ref)
+    pin = parcel.target if pinned else ""
+    (result,) = await lab.deliver(msgspec.structs.replace(parcel, commit=pin))
     commit_there = rev(checkout)
     assert (result.status, result.commit) == (FetchStatus.PRESENT, commit_there)
     assert codes(lab) == warned
@@ -268,7 +270,7 @@ async def test_an_interrupted_update_is_finished(
         (checkout / "d" / "b").write_text("1")
     if written[2]:
         (checkout / "a").unlink()
-    parcel = msgspec.structs.replace(lab.parcel(), commit=new)
+    parcel = msgspec.structs.replace(lab.parcel(), target=new)
     (result,) = await lab.deliver(parcel, update=update)
     assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, new, "")
     assert codes(lab) == ["update-resumed"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncstack.delivery import DeliveryOptions, open_depot
+from asyncstack.checkouts.values import FetchOptions
+from asyncstack.delivery import open_depot
 from asyncstack.events import Event, FetchFinished, FetchProgress
 from asyncstack.model import FetchStatus
 from tests.helpers.delivering import Lab, tree_of
@@ -34,11 +35,11 @@ async def test_a_new_one_is_complete_or_absent(
     checkout = lab.dest / "plugin"
     if checkout.exists():
         assert (program, script) == ("mv", _AFTER)
-        assert rev(checkout) == lab.parcel().commit
+        assert rev(checkout) == lab.parcel().target
         assert git("-C", checkout, "status", "--porcelain") == ""
     again = await lab.one()
     assert again.status.good
-    assert rev(checkout) == lab.parcel().commit
+    assert rev(checkout) == lab.parcel().target
     assert tree_of(lab.dest) == ["plugin"]
 
 
@@ -78,7 +79,7 @@ async def test_cancelled_while_it_is_sent(fraction: float, lab: Lab) -> None:
             if isinstance(event, FetchProgress) and (event.fraction or 0) >= fraction:
                 scope.cancel()
 
-        await depot.deliver(lab.transport, parcels, DeliveryOptions(), watch)
+        await depot.deliver(lab.transport, parcels, FetchOptions(), watch)
     assert scope.cancelled_caught
     ends = [event.status for event in events if isinstance(event, FetchFinished)]
     assert ends == [FetchStatus.CANCELLED, FetchStatus.CANCELLED]

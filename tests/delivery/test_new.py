@@ -9,7 +9,8 @@ import anyio
 import msgspec
 import pytest
 
-from asyncstack.delivery import Delivered, DeliveryOptions, open_depot
+from asyncstack.checkouts.values import FetchOptions, FetchResult
+from asyncstack.delivery import open_depot
 from asyncstack.events import FetchFinished, FetchProgress, FetchStarted
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus, Node
@@ -31,10 +32,10 @@ async def test_is_an_ordinary_clone(ref: str, lab: Lab, origin: Path) -> None:
     checkout = lab.dest / "plugin"
     assert (result.status, result.commit, result.message) == (
         FetchStatus.CLONED,
-        parcel.commit,
+        parcel.target,
         "",
     )
-    assert rev(checkout) == parcel.commit == rev(origin, ref)
+    assert rev(checkout) == parcel.target == rev(origin, ref)
     assert git("-C", checkout, "status", "--porcelain", "--branch") == "## HEAD (no branch)\n"
     assert git("-C", checkout, "remote", "get-url", "origin") == f"{parcel.url}\n"
     assert git("-C", checkout, "describe", "--all", "--always") != ""
@@ -78,7 +79,7 @@ async def test_two_round_trips_whatever_the_number(lab: Lab, origin: Path) -> No
     assert len(lab.transport.commands) == 2
     again = await lab.deliver(*parcels, update=True)
     assert {result.status for result in again} == {FetchStatus.PRESENT}
-    assert {result.sent_bytes for result in again} == {0}
+    assert {result.received_bytes for result in again} == {0}
     assert len(lab.transport.commands) == 3
 
 
@@ -89,7 +90,7 @@ async def test_events(lab: Lab) -> None:
     (finished,) = lab.of(FetchFinished)
     assert (started.node, finished.node) == ("node1", "node1")
     assert lab.of(FetchProgress)[-1].fraction == 1.0
-    assert finished.received_bytes == result.sent_bytes > 0
+    assert finished.received_bytes == result.received_bytes > 0
     assert set(finished.stages) == {"send", "checkout"}
     assert finished.status is FetchStatus.CLONED
     assert finished.start <= finished.end
@@ -125,7 +126,7 @@ async def test_names_mean_nothing_to_the_shell(name: str, lab: Lab) -> None:
         {"url": "--upload-pack=x"},
         {"ref": "-x"},
         {"ref": "a b"},
-        {"commit": "master"},
+        {"target": "master"},
     ],
 )
 async def test_what_no_node_is_told(changes: dict[str, str], lab: Lab) -> None:
@@ -172,21 +173,21 @@ async def test_dest_that_can_not_be_made(lab: Lab) -> None:
 
 async def test_many_nodes_at_once(lab: Lab, tmp_path: Path) -> None:
     """One depot serves them all; each has its own checkout."""
-    results: dict[str, Delivered] = {}
+    results: dict[str, FetchResult] = {}
     parcel = lab.parcel()
     with open_depot() as depot:
 
         async def serve(name: str) -> None:
             mine = lab.parcel(directory=str(tmp_path / name / "plugin"))
             (results[name],) = await depot.deliver(
-                LocalTransport(Node(name)), [mine], DeliveryOptions(), lab.events.append
+                LocalTransport(Node(name)), [mine], FetchOptions(), lab.events.append
             )
 
         async with anyio.create_task_group() as group:
             for number in range(6):
                 group.start_soon(serve, f"n{number}")
     assert {result.status for result in results.values()} == {FetchStatus.CLONED}
-    assert {rev(tmp_path / name / "plugin") for name in results} == {parcel.commit}
+    assert {rev(tmp_path / name / "plugin") for name in results} == {parcel.target}
     assert {event.node for event in lab.of(FetchFinished)} == set(results)
 
 

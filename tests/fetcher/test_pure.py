@@ -152,7 +152,7 @@ def found(state: State = State.CHECKOUT, **facts: object) -> Found:
 )
 def test_what_to_do(state: State, options: FetchOptions, action: Action) -> None:
     """DevStack's rules, minus its silence."""
-    decision = decide(found(state, problem="why"), options)
+    decision = decide(request(), found(state, problem="why"), options)
     assert decision.action is action
     assert bool(decision.problem) == (action is Action.FAIL)
 

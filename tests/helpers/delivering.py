@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
+from asyncstack.checkouts.values import FetchOptions, FetchRequest, FetchResult
 from asyncstack.delivery import (
-    Delivered,
-    DeliveryOptions,
     Parcel,
     clone_on_node,
     open_depot,
@@ -74,22 +73,22 @@ class Lab:
             url=f"https://example.org/{name}.git",
             ref=ref,
             directory=str(self.dest / name),
-            commit=rev(mirror, kept or ref),
+            target=rev(mirror, kept or ref),
             mirror=mirror,
         )
         return msgspec.structs.replace(parcel, **changes)
 
-    async def deliver(self, *parcels: Parcel, **options: object) -> list[Delivered]:
+    async def deliver(self, *parcels: Parcel, **options: object) -> list[FetchResult]:
         with open_depot() as depot:
-            settings = DeliveryOptions(**options)  # type: ignore[arg-type]
+            settings = FetchOptions(**options)  # type: ignore[arg-type]
             return await depot.deliver(self.transport, parcels, settings, self.events.append)
 
-    async def one(self, ref: str = "master", **options: object) -> Delivered:
+    async def one(self, ref: str = "master", **options: object) -> FetchResult:
         return (await self.deliver(self.parcel(ref), **options))[0]
 
-    async def clone(self, *parcels: Parcel, **options: object) -> list[Delivered]:
-        settings = DeliveryOptions(**options)  # type: ignore[arg-type]
-        return await clone_on_node(self.transport, parcels, settings, self.events.append)
+    async def clone(self, *requests: FetchRequest, **options: object) -> list[FetchResult]:
+        settings = FetchOptions(**options)  # type: ignore[arg-type]
+        return await clone_on_node(self.transport, requests, settings, self.events.append)
 
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]

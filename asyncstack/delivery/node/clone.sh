@@ -1,27 +1,92 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
-# Clone by ourselves: three lines a repository on stdin, the user name and the password of its URL
-# being the second and the third. They go into the environment of one git and nowhere else.
-tries=@tries@
+# Clone, or update, by ourselves: three lines a repository on stdin, the user name and the password of
+# its URL being the second and the third. They go into the environment of one git and nowhere else.
+# What is asked is $source, the origin or a seed; what a checkout is told of is $url.
+tries=@tries@ depth=@depth@ filter=@filter@ timeout=@timeout@ stall=@stall@ offline=@offline@
 open_tokens @jobs@
 
 # Asked by git for what the URL has been stripped of.
 # shellcheck disable=SC2016 # git's shell is to expand it
 helper='!f() { test "$1" = get || exit 0; printf "username=%s\npassword=%s\n" "$ASYNCSTACK_GIT_USERNAME" "$ASYNCSTACK_GIT_PASSWORD"; }; f'
 
+# A git that talks to a server, and no longer than GIT_TIMEOUT allows.
 reach() {
+    [ "$timeout" = 0 ] || bounded="timeout --foreground -k 10 $timeout"
+    [ "$stall" = 0 ] ||
+        set -- -c http.lowSpeedLimit=1 -c "http.lowSpeedTime=$stall" "$@"
     if [ -n "$user$password" ]; then
         ASYNCSTACK_GIT_USERNAME=$user ASYNCSTACK_GIT_PASSWORD=$password \
             git_ -c credential.helper= -c credential.helper="$helper" "$@"
     else
         git_ "$@"
     fi
+    _status=$? bounded=
+    [ "$_status" != 124 ] || echo "git timed out: it took longer than GIT_TIMEOUT, $timeout s" >&2
+    return "$_status"
 }
 
-# Tags first, as gitrevisions has it. An abbreviated commit comes last.
+# What another try may cure: a cut, a busy server. Nothing else is asked twice.
+curable() {
+    case $problem in
+        *'Connection re'* | *'early EOF'* | *'hung up'* | *'RPC failed'* | *'imed out'*) ;;
+        *'error: 429'* | *'error: 5'* | *'unexpected disconnect'* | *'kex_exchange'*) ;;
+        *'Could not resolve host'* | *'Connection closed'* | *'too slow'*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# Reach a server again and again; what a failed try has left of $scrap is none.
+persist() {
+    attempt=1
+    until try reach "$@"; do
+        curable && [ "$attempt" -lt "$tries" ] || return 1
+        # Spread by number: what was refused together must not come back together.
+        pause=$attempt.$((index % 10))
+        tell "retry $attempt $pause" ''
+        [ -z "$scrap" ] || rm -rf "$scrap"
+        sleep "$pause"
+        attempt=$((attempt + 1))
+    done
+}
+
+# Set $commit to what the server says the ref means, and $named to what it calls it: tags before
+# branches, as gitrevisions has it, which is the reverse of how the answer is sorted.
+ask() {
+    [ -z "$commit" ] || return 0
+    scrap= named=
+    _tag=refs/tags/${ref#refs/tags/} _branch=refs/heads/${ref#refs/heads/}
+    persist ls-remote -- "$source" "$_tag" "$_tag^{}" "$_branch" "$ref" || return
+    while read -r _oid _name; do
+        case $_name in
+            "$_tag" | "$_branch" | "$ref") commit=$_oid named=$_name ;;
+            "$_tag^{}") commit=$_oid ;;
+        esac
+    done <<EOF
+$_said
+EOF
+    case ${abbreviated:+"$head"} in "$ref"*) commit=$head ;; esac
+    [ -z "$commit$abbreviated" ] || return 0
+    problem="no such remote ref: $ref"
+    return 1
+}
+
+# The one refspec of what is wanted.
+spec_of_ref() {
+    case $named in
+        refs/heads/*) spec=+$named:refs/remotes/origin/${named#refs/heads/} ;;
+        refs/tags/*) spec=+$named:$named ;;
+        *) spec=$extra ;;
+    esac
+    [ -n "$spec" ] && return
+    problem="no such remote ref: $ref"
+    return 1
+}
+
+# Set $commit to what a repository takes the ref for. An abbreviated commit comes last.
 resolve() {
     for _name in "refs/tags/${ref#refs/tags/}" "refs/remotes/origin/${ref#refs/heads/}" \
-        ${kept:+"$kept"} ${abbreviated:+"$ref"}; do
-        commit=$(repository "$tree" rev-parse --verify --quiet "$_name^{commit}") && return
+        ${extra:+"${extra#*:}"} ${abbreviated:+"$ref"}; do
+        commit=$(repository "$1" rev-parse --verify --quiet "$_name^{commit}") && return
     done
     problem="no such remote ref: $ref"
     return 1
@@ -36,44 +101,87 @@ detach() {
     return 0
 }
 
-# What another try may cure: a cut, a busy server. Nothing else is asked twice.
-curable() {
-    case $problem in
-        *'Connection re'* | *'early EOF'* | *'hung up'* | *'RPC failed'* | *'imed out'*) ;;
-        *'error: 429'* | *'error: 5'* | *'unexpected disconnect'* | *'kex_exchange'*) ;;
-        *'Could not resolve host'* | *'Connection closed'*) ;;
-        *) return 1 ;;
-    esac
-}
-
-download() {
-    attempt=1
-    until try reach ${extra:+-c "remote.origin.fetch=$extra"} clone --quiet --no-checkout \
-        --no-local --template= -- "$url" "$tree"; do
-        curable && [ "$attempt" -lt "$tries" ] || return 1
-        # Spread by number: what was refused together must not come back together.
-        pause=$attempt.$((index % 10))
-        tell "retry $attempt $pause" ''
-        rm -rf "$tree"
-        sleep "$pause"
-        attempt=$((attempt + 1))
-    done
-}
-
-clone() {
-    tree=$work
-    download || return
+clone_whole() {
+    set -- clone --quiet --no-checkout --no-local --template= "$@" -- "$source" "$tree"
+    [ -z "$extra" ] || set -- -c "remote.origin.fetch=$extra" "$@"
+    persist "$@" || return
     read -r made <"$tree/.git/HEAD"
     made=${made#ref: refs/heads/}
-    kept=${extra#*:}
-    [ -n "$commit" ] || resolve || return
-    try repository "$tree" cat-file -e "$commit^{commit}" && detach && check_out
+    [ -n "$commit" ] || resolve "$tree" || return
+    try repository "$tree" cat-file -e "$commit^{commit}" && detach && set_source "$tree"
+}
+
+# One ref, so many commits deep: all that GIT_DEPTH asks for, and no other branch.
+clone_shallow() {
+    ask && spec_of_ref || return
+    scrap=
+    try git_ init --quiet --template= -- "$tree" || return
+    repository "$tree" config remote.origin.url "$url" &&
+        repository "$tree" config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
+    persist --git-dir="$tree/.git" fetch --quiet --no-tags --depth="$depth" -- "$source" "$spec"
+}
+
+# The seed is no origin.
+set_source() {
+    [ "$source" = "$url" ] || try repository "$1" config remote.origin.url "$url"
+}
+
+# Blobs that a filter left out are fetched by the checkout, which may have to log in, too.
+check_out_filtered() {
+    try reach --git-dir="$tree/.git" --work-tree="$tree" read-tree --reset -u "$commit" &&
+        printf '%s\n' "$commit" >"$tree/.git/HEAD"
+}
+
+make() {
+    tree=$work scrap=$work
+    if [ "$depth" != 0 ]; then
+        clone_shallow && check_out
+    elif [ -n "$filter" ]; then
+        clone_whole --filter="$filter" && check_out_filtered
+    else
+        clone_whole && check_out
+    fi
+}
+
+make_new() {
+    if make; then put_in_place cloned; else tell failed ''; fi
+}
+
+# A shallow or partial clone would be filled up by what brings all branches.
+reduced() {
+    [ "$depth$filter" != 0 ] || [ -e "$directory/.git/shallow" ] ||
+        grep -qs promisor "$directory/.git/config"
+}
+
+bring() {
+    scrap=
+    if [ -n "$pinned" ] && [ "$source" = "$url" ] &&
+        repository "$directory" cat-file -e "$commit^{commit}" 2>/dev/null; then
+        return
+    elif [ "$offline" = 1 ]; then
+        problem="OFFLINE=True, and the commit is not there: $commit"
+        return 1
+    fi
+    set -- --git-dir="$directory/.git" --work-tree="$directory" fetch --quiet
+    if reduced; then
+        spec_of_ref || return
+        _depth=$depth
+        [ "$_depth" != 0 ] || [ ! -e "$directory/.git/shallow" ] || _depth=1
+        [ "$_depth" = 0 ] || set -- "$@" --depth="$_depth"
+        set -- "$@" --no-tags -- "$source" "$spec"
+    else
+        set -- "$@" -- "$source" '+refs/heads/*:refs/remotes/origin/*' ${extra:+"$extra"}
+        case $named in refs/tags/*) set -- "$@" "+$named:$named" ;; esac
+    fi
+    persist "$@" || return
+    [ -n "$commit" ] || resolve "$directory" || return
+    try repository "$directory" cat-file -e "$commit^{commit}"
 }
 
 finish() {
     take_token
     echo "$index"
-    if clone </dev/null; then put_in_place cloned; else tell failed ''; fi
+    $kind </dev/null
     [ ! -d "$work" ] || rm -rf "$work"
     give_token
 }
@@ -82,9 +190,10 @@ trap 'for parent; do rm -rf "$parent/$prefix@$$.$started"; done' EXIT
 # What jobs still write must not come after what is removed.
 trap 'trap "" TERM HUP INT; wait; exit 143' TERM HUP INT
 set --
-while IFS=$us read -r index directory url ref commit extra abbreviated &&
-    IFS= read -r user && IFS= read -r password; do
+while IFS=$us read -r index kind directory url source ref commit extra abbreviated head branch \
+    unfinished && IFS= read -r user && IFS= read -r password; do
     set -- "$@" "${directory%/*}"
+    pinned=$commit
     if make_work; then finish & else tell failed ''; fi
 done
 wait

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # What all node scripts share. POSIX sh; the options of git come before this text.
-us=$(printf '\037')
+us=$(printf '\037') bounded=
 export LC_ALL=C LANGUAGE=C GIT_TERMINAL_PROMPT=0 GIT_ASKPASS= SSH_ASKPASS_REQUIRE=never
 export GCM_INTERACTIVE=never GIT_OPTIONAL_LOCKS=0 GIT_LFS_SKIP_SMUDGE=1 GIT_PAGER=cat
 export GIT_EDITOR=false GIT_ADVICE=0 GIT_ALLOW_PROTOCOL=https:http:ssh:git:file
@@ -93,9 +93,20 @@ open_tokens() {
 take_token() { read -r _token <&9; }
 give_token() { echo >&9; }
 
+# What is to be warned of in a fresh checkout, by its codes.
+contents() {
+    [ -d "$directory/devstack" ] || echo Wno-devstack-folder
+    [ ! -f "$directory/.gitmodules" ] || echo Wsubmodules
+    [ ! -e "$directory/.gitattributes" ] || ! grep -q filter=lfs "$directory/.gitattributes" ||
+        echo Wlfs-pointers
+    [ ! -e "$directory/.git/shallow" ] ||
+        ! (cd "$directory" && grep -qs pbr pyproject.toml setup.py setup.cfg) || echo Wshallow-pbr
+}
+
 # Rename $work to its place. Whoever was faster has made what we would have.
 put_in_place() {
     if try mv -T "$work" "$directory"; then
+        problem=$(contents)
         tell "$1" "$commit"
         return
     fi

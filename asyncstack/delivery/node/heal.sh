@@ -45,7 +45,8 @@ heal() {
     if try repository "$directory" cat-file -e "$old^{commit}" &&
         try repository "$directory" cat-file -e "$new^{commit}"; then
         problem=$(foreign 2>&1 | sed 's/^/F/')
-        [ -z "$problem" ] || return 2
+        [ -z "$problem" ] || [ "$force" = 1 ] || return 2
+        problem=
         write_rest && rm -f "$marker"
     fi
 }

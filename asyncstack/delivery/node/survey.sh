@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # What is there: a line in, a line out. Git is only asked about what is not as it should be.
-update=@update@
+refs=@refs@
 
 find_origin() {
     origin= section=
@@ -68,7 +68,7 @@ while IFS=$us read -r index directory commit ref; do
     printf '%s\037' "$index" "$state" "$head" "$branch" "$origin" "$unfinished" "$local_commit" \
         "$reduced" "$plugin"
     echo
-    case $update$state in
+    case $refs$state in
         1checkout | 1unknown | 1interrupted)
             [ "$head" = "$commit" ] ||
                 repository "$directory" for-each-ref --format='	%(objectname) %(refname)' </dev/null

@@ -1,0 +1,101 @@
+# shellcheck shell=sh disable=SC1007,SC2034,SC2154
+# Move a checkout to another commit, and lose nobody's work. `bring` gets what it takes.
+force=@force@
+
+# What an update would destroy: a line each, for people.
+local_work() {
+    [ -z "$unfinished" ] || echo "U$unfinished"
+    _found=$(repository "$directory" status --porcelain --untracked-files=no --ignore-submodules=all)
+    [ -z "$_found" ] || printf '%s\n' "$_found" | cut -c 4- | sed 's/^/F/' | head -n 30
+    [ ! -e "$work/published" ] || return 0
+    _known=
+    if [ -e "$directory/.git/FETCH_HEAD" ]; then
+        _known=$(sed -n 's/^\([0-9a-f]\{40,64\}\)	.*/\1/p' "$directory/.git/FETCH_HEAD")
+    fi
+    # shellcheck disable=SC2086 # one argument a commit
+    _found=$(repository "$directory" rev-list --ignore-missing --oneline --max-count=30 HEAD --not \
+        --remotes --tags --glob='refs/asyncstack/*' $_known)
+    [ -z "$_found" ] || printf '%s\n' "$_found" | sed 's/^/C/'
+}
+
+# End what was begun: its work is in the commit that was just made.
+quit_unfinished() {
+    case $unfinished in
+        'rebase or am') git_ rebase --quit || git_ am --quit ;;
+        bisect) git_ bisect reset HEAD ;;
+        ?*) git_ "$unfinished" --quit ;;
+    esac >/dev/null 2>&1
+    return 0
+}
+
+# Keep everything but ignored files in a commit of its own, made through an index of our own, so that
+# neither conflicts nor a missing identity are in the way. $saved is the ref that names it.
+save_local_work() {
+    saved=refs/asyncstack/saved/$(date -u +%Y%m%dT%H%M%SZ)
+    _snapshot=$(
+        cd "$directory" || exit
+        GIT_AUTHOR_NAME=asyncstack GIT_AUTHOR_EMAIL=asyncstack@localhost
+        GIT_COMMITTER_NAME=asyncstack GIT_COMMITTER_EMAIL=asyncstack@localhost
+        GIT_INDEX_FILE=$work/saving
+        export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+        export GIT_INDEX_FILE
+        repository "$directory" read-tree HEAD && repository "$directory" add --all -- . &&
+            _tree=$(repository "$directory" write-tree) &&
+            repository "$directory" commit-tree -p HEAD -m "Local work in $directory" "$_tree"
+    ) || {
+        problem="its local work can't be saved"
+        return 1
+    }
+    try repository "$directory" update-ref --create-reflog "$saved" "$_snapshot" || return
+    (cd "$directory" && quit_unfinished)
+}
+
+# While files are written, a marker says from where to where.
+move() {
+    marker=$directory/.git/asyncstack-update
+    [ ! -d "$directory/.git" ] || printf '%s %s\n' "$head" "$commit" >"$marker" || return
+    if [ -n "$branch" ] && [ "$branch" = "${ref#refs/heads/}" ]; then
+        set -- -B "$branch" "$commit"
+    else
+        set -- --detach "$commit"
+    fi
+    [ "$force" = 0 ] || set -- --force "$@"
+    if try repository "$directory" checkout "$@"; then
+        rm -f "$marker"
+        return
+    fi
+    case $problem in *'would be overwritten'*) rm -f "$marker" ;; esac
+    return 1
+}
+
+set_origin() {
+    [ -z "$url" ] || try repository "$directory" config remote.origin.url "$url"
+}
+
+update() {
+    expected=$head saved= newline='
+'
+    find_head "$directory"
+    if [ "$head" != "$expected" ]; then
+        problem="its HEAD was moved meanwhile, from $expected to $head"
+        tell failed "$head"
+        return
+    elif ! ask; then
+        tell failed "$head"
+        return
+    elif [ "$head" = "$commit" ]; then
+        if set_origin; then tell present "$head"; else tell failed "$head"; fi
+        return
+    fi
+    notes=$(local_work 2>&1)
+    if [ -n "$notes" ] && [ "$force" = 0 ]; then
+        problem=$notes
+        tell dirty "$head"
+    elif { [ -z "$notes" ] || save_local_work; } && bring && move && set_origin; then
+        problem=$notes${saved:+${newline}S$saved}
+        [ -d "$directory/devstack" ] || problem=$problem${newline}Wno-devstack-folder
+        tell updated "$commit"
+    else
+        tell failed "$head"
+    fi
+}
