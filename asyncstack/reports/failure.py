@@ -14,7 +14,8 @@ from rich.text import Text
 from asyncstack.events import FetchFinished, StepFinished
 from asyncstack.model import Status
 from asyncstack.reports.folding import fold
-from asyncstack.reports.summary import Summary, key_of
+from asyncstack.reports.steps import key_of
+from asyncstack.reports.summary import Summary
 from asyncstack.reports.tail import last_lines, one_line
 from asyncstack.reports.units import duration
 

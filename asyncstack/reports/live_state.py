@@ -18,7 +18,7 @@ from asyncstack.events import (
     StepStarted,
 )
 from asyncstack.model import PhaseKey, Status
-from asyncstack.reports.summary import worst
+from asyncstack.reports.steps import worst
 
 __all__ = ["CellState", "FetchState", "LiveState", "Running"]
 

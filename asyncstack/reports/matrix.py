@@ -9,7 +9,8 @@ from rich.text import Text
 
 from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.grid import Column, Span, lines, shortened, width
-from asyncstack.reports.summary import Cell, Summary, cpu_is_known, cpu_s, did_run, key_of
+from asyncstack.reports.steps import cpu_is_known, cpu_s, did_run, key_of
+from asyncstack.reports.summary import Cell, Summary
 from asyncstack.reports.units import bar, share, unit_aligned
 
 __all__ = ["ABSENT", "MARKS", "heading_of", "matrix"]

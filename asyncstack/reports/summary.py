@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from asyncstack.events import (
     BarrierOpened,
+    ClockCompared,
     Event,
     FetchFinished,
     NodeBooted,
@@ -26,26 +27,12 @@ from asyncstack.events import (
     Warned,
 )
 from asyncstack.model import PhaseKey, Status
+from asyncstack.reports.critical import CriticalPath, critical_path
+from asyncstack.reports.steps import did_run, key_of, worst
 
-__all__ = ["Cell", "Summary", "cpu_is_known", "cpu_s", "did_run", "key_of", "summarise", "worst"]
-
-#: Seconds of wall time below which a CPU figure is mostly rounding.
-CPU_KNOWN_FROM_S = 0.02
+__all__ = ["Cell", "Summary", "summarise"]
 
 _E = TypeVar("_E", bound=Event)
-
-#: From harmless to grave: the status of several is that of the gravest.
-_GRAVITY = (
-    Status.SKIPPED,
-    Status.OK,
-    Status.PENDING,
-    Status.RUNNING,
-    Status.CANCELLED,
-    Status.ABORTED,
-    Status.UNREACHABLE,
-    Status.LOST,
-    Status.FAILED,
-)
 
 
 class Cell(Struct, frozen=True):
@@ -65,7 +52,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     """A run. Plugins are in registration order, phases in the order in which they ran.
 
     `plugin_s` and `phase_s` are the sums of the cells of a plugin and of a phase; `fetch_s` is the
-    time of a plugin's slowest fetch, for those that were fetched.
+    time of a plugin's slowest fetch, for those that were fetched. `dests` is each node's $DEST.
     """
 
     run_id: str
@@ -86,6 +73,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     phase_s: dict[PhaseKey, float]
     spans: tuple[SpanFinished, ...]
     barriers: tuple[BarrierOpened, ...]
+    clocks: tuple[ClockCompared, ...]
+    path: CriticalPath
+    dests: dict[str, str]
     warnings: tuple[Warned, ...]
     lost_nodes: tuple[NodeFinished, ...]
 
@@ -111,35 +101,9 @@ class Summary(Struct, frozen=True, kw_only=True):
         return [fetch for fetch in self.fetches if not fetch.status.good]
 
 
-def did_run(step: StepFinished) -> bool:
-    """False for what had nothing to do, or was never reached."""
-    if step.status in (Status.ABORTED, Status.CANCELLED):
-        return step.duration_s > 0
-    return step.status is not Status.SKIPPED
-
-
-def cpu_s(step: StepFinished) -> float:
-    """CPU seconds of a step, its child processes included."""
-    return step.user_cpu_s + step.system_cpu_s
-
-
-def cpu_is_known(wall_s: float) -> bool:
-    """Whether CPU time says anything for so short a time: bash tells it in whole milliseconds."""
-    return wall_s >= CPU_KNOWN_FROM_S
-
-
-def key_of(event: StepFinished | SpanFinished | BarrierOpened) -> PhaseKey:
-    """The phase that an event belongs to."""
-    return PhaseKey(event.mode, event.phase)
-
-
-def worst(statuses: Iterable[Status]) -> Status:
-    """The gravest of them; `skipped` if there is none."""
-    return max(statuses, key=_GRAVITY.index, default=Status.SKIPPED)
-
-
 def summarise(events: Iterable[Event]) -> Summary:
     """Add up a journal. One that is cut short, or has no end yet, gives what is there."""
+    events = list(events)
     by_kind: dict[type[Event], list[Event]] = {}
     for event in events:
         by_kind.setdefault(type(event), []).append(event)
@@ -150,6 +114,7 @@ def summarise(events: Iterable[Event]) -> Summary:
     fetches = _of(by_kind, FetchFinished)
     plugins = _plugins(_of(by_kind, PluginRegistered), fetches, steps)
     phases = tuple(dict.fromkeys(key_of(step) for step in steps))
+    booted = _of(by_kind, NodeBooted)
     cells = _cells(steps)
     return Summary(
         run_id=started.run_id,
@@ -159,7 +124,7 @@ def summarise(events: Iterable[Event]) -> Summary:
         status=finished.status if finished else Status.RUNNING,
         exit_code=finished.exit_code if finished else None,
         duration_s=finished.duration_s if finished else _elapsed(steps),
-        nodes=_nodes(started, _of(by_kind, NodeBooted), steps),
+        nodes=_nodes(started, booted, steps),
         plugins=plugins,
         phases=phases,
         cells=cells,
@@ -170,6 +135,9 @@ def summarise(events: Iterable[Event]) -> Summary:
         fetch_s=_slowest_fetches(fetches),
         spans=tuple(_of(by_kind, SpanFinished)),
         barriers=tuple(_of(by_kind, BarrierOpened)),
+        clocks=tuple(_of(by_kind, ClockCompared)),
+        path=critical_path(events),
+        dests={event.node: event.dest for event in booted},
         warnings=tuple(_of(by_kind, Warned)),
         lost_nodes=_lost(_of(by_kind, NodeFinished)),
     )

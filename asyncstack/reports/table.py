@@ -14,7 +14,8 @@ from asyncstack.reports.fetches import fetch_heading, fetch_table
 from asyncstack.reports.folding import fold
 from asyncstack.reports.grid import Column, Span, lines
 from asyncstack.reports.matrix import matrix
-from asyncstack.reports.summary import Summary, cpu_is_known, cpu_s, did_run, key_of
+from asyncstack.reports.steps import cpu_is_known, cpu_s, did_run, key_of
+from asyncstack.reports.summary import Summary
 from asyncstack.reports.units import bar, count, duration, share, unit_aligned
 
 __all__ = ["print_report", "report_lines"]

@@ -10,7 +10,8 @@ from hypothesis import given
 
 from asyncstack.events import Event, NodeFinished, RunFinished, RunStarted, StepFinished
 from asyncstack.model import Mode, PhaseKey, Status
-from asyncstack.reports.summary import Summary, summarise, worst
+from asyncstack.reports.steps import worst
+from asyncstack.reports.summary import Summary, summarise
 from tests.helpers.journals import runs, step
 
 INSTALL = PhaseKey(Mode.STACK, "install")
