@@ -1,7 +1,8 @@
 """Finish an update that was killed while files were being written.
 
 The marker says from which commit to which. A file that the update touches must hold what one of
-the two has, or the beginning of the new one; anything else is work of the user's, done since, and is named instead of overwritten.
+the two has, or the beginning of the new one; anything else is work of the user's, done since, and
+is named instead of overwritten. Who has moved HEAD somewhere else since has taken over.
 """
 
 from __future__ import annotations
@@ -36,13 +37,16 @@ class _Change:
 
 
 async def heal(job: Job, found: Found) -> str | Ended:
-    """Complete the update that the marker tells of; return the commit, or why it can't be."""
+    """Complete the update that the marker tells of; return the commit, or why it can't be.
+
+    Returns '' if there is nothing to complete; the marker is gone then. Raises OSError.
+    """
     tree = found.git_dir.parent
     here = job.git.at(found.git_dir, tree)
-    try:
-        old, new = (found.git_dir / MARKER).read_text("ascii").split()
-    except (OSError, ValueError) as error:
-        return failed(FailureClass.CORRUPT, f"{found.git_dir / MARKER} can't be read: {error}")
+    old, new = _read_marker(found.git_dir)
+    if found.commit not in (old, new):
+        (found.git_dir / MARKER).unlink()
+        return ""
     ended = await here.run("diff-tree", "-r", "-z", "--no-abbrev", "--no-renames", old, new)
     if not ended.ok:
         return ended
@@ -51,8 +55,16 @@ async def heal(job: Job, found: Found) -> str | Ended:
     if foreign and not job.options.force:
         words = f"its update was interrupted, and these files were changed since: {foreign}"
         return failed(FailureClass.LOCAL_CHANGES, words)
-    finished = await _finish(here, found.git_dir, changes, new)
+    on_its_branch = found.branch == job.request.ref.removeprefix("refs/heads/")
+    finished = await _finish(here, found.git_dir, changes, new, along=on_its_branch)
     return new if finished.ok else finished
+
+
+def _read_marker(git_dir: Path) -> tuple[str, str]:
+    """Return both commits; two '' for a marker that is cut: nothing had been written by then."""
+    words = (git_dir / MARKER).read_text("ascii", "replace").split()
+    whole = len(words) == 2 and len(words[0]) == len(words[1])  # noqa: PLR2004 - from, to
+    return (words[0], words[1]) if whole else ("", "")
 
 
 def _parse(output: str) -> list[_Change]:
@@ -84,7 +96,9 @@ async def _half_written(here: Git, path: Path, change: _Change) -> bool:
     return ended.ok and ended.stdout.encode("utf-8", "surrogateescape").startswith(written)
 
 
-async def _finish(here: Git, git_dir: Path, changes: list[_Change], new: str) -> Ended:
+async def _finish(
+    here: Git, git_dir: Path, changes: list[_Change], new: str, *, along: bool
+) -> Ended:
     """Write index, files and HEAD, in that order; the marker goes last."""
     (git_dir / "index.lock").unlink(missing_ok=True)
     ended = await here.run("read-tree", new)
@@ -99,13 +113,15 @@ async def _finish(here: Git, git_dir: Path, changes: list[_Change], new: str) ->
         if not ended.ok:
             return ended
     await here.run("update-index", "-q", "--refresh")
-    ended = await _move_head(here, git_dir, new)
+    ended = await _move_head(here, git_dir, new, along=along)
     if ended.ok:
         (git_dir / MARKER).unlink()
     return ended
 
 
-async def _move_head(here: Git, git_dir: Path, new: str) -> Ended:
+async def _move_head(here: Git, git_dir: Path, new: str, *, along: bool) -> Ended:
+    """Put HEAD there; the branch that it is on comes `along`, any other one stays where it is."""
     (git_dir / "HEAD.lock").unlink(missing_ok=True)
+    detach = [] if along else ["--no-deref"]
     reason = "asyncstack: finish an interrupted update"
-    return await here.run("update-ref", "-m", reason, "HEAD", new)
+    return await here.run("update-ref", *detach, "-m", reason, "HEAD", new)

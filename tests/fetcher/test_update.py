@@ -259,3 +259,67 @@ async def test_interrupted_update_spares_what_was_edited_since(
     assert result.failure is FailureClass.LOCAL_CHANGES
     assert "README" in result.message
     assert (checkout / "README").read_text() == "edited since"
+
+
+async def test_interrupted_update_moves_no_other_branch(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """On a branch of the user's, as `git switch` makes it, only HEAD is brought to the commit."""
+    checkout, commit = await interrupted(bench, server, repository)
+    old = rev(checkout)
+    git("-C", checkout, "branch", "topic")
+    git("-C", checkout, "symbolic-ref", "HEAD", "refs/heads/topic")
+    result = await bench.one(server.url("plugin.git"))
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
+    assert (rev(checkout), rev(checkout, "topic")) == (commit, old)
+
+
+async def test_interrupted_update_of_its_own_branch(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """On the branch that is being followed, that branch moves, as the update would have done."""
+    checkout, commit = await interrupted(bench, server, repository)
+    git("-C", checkout, "branch", "master")
+    git("-C", checkout, "symbolic-ref", "HEAD", "refs/heads/master")
+    await bench.one(server.url("plugin.git"))
+    assert git("-C", checkout, "symbolic-ref", "HEAD") == "refs/heads/master\n"
+    assert rev(checkout, "master") == commit
+
+
+async def test_interrupted_update_that_the_user_took_over(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """HEAD is at neither commit: what is there is the user's, and stays."""
+    checkout, _ = await interrupted(bench, server, repository)
+    (checkout / ".git" / "index.lock").unlink()
+    git("-C", checkout, "checkout", "-q", "--force", "--detach", "HEAD~1")
+    mine = make_commit(checkout) and rev(checkout)
+    assert (await bench.one(server.url("plugin.git"))).commit == mine
+    assert not (checkout / ".git" / MARKER).exists()
+    updated = await bench.one(server.url("plugin.git"), update=True)
+    assert updated.failure is FailureClass.LOCAL_CHANGES
+    assert rev(checkout) == mine
+
+
+async def test_update_that_was_killed_before_it_began(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """A marker that is cut is no reason to fail: nothing had been written."""
+    checkout = await checkout_of(bench, server)
+    commit = commit_files(repository, {"new": "1"})
+    (checkout / ".git" / MARKER).write_text("")
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    assert not (checkout / ".git" / MARKER).exists()
+
+
+async def test_interrupted_update_of_a_locked_plugin(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """OFFLINE and locked: finished, then brought to the locked commit."""
+    checkout, commit = await interrupted(bench, server, repository)
+    locked = rev(repository, "master~2")
+    request = bench.request(server.url("plugin.git"), commit=locked)
+    (result,) = await bench.fetch(request, offline=True, update=True)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, locked, "")
+    assert rev(checkout) == locked != commit
