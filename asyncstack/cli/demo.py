@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ import typer
 
 from asyncstack.cli import options as o
 from asyncstack.cli.stack import run_command
-from asyncstack.settings import RunSettings
+from asyncstack.settings import NodeSettings, RunSettings
 
 if TYPE_CHECKING:
     from asyncstack.cli.demo_folder import DemoFolder
@@ -28,7 +27,14 @@ Directory = Annotated[
 ]
 
 #: What a user can go on with, in an order that makes sense.
-NEXT = ("plan", "stack", "report", "logs --plugin demo-service", "unstack", "clean")
+NEXT = (
+    "plan -i lab.yaml",
+    "stack -i lab.yaml",
+    "report",
+    "logs --node compute2 --plugin demo-service",
+    "unstack -i lab.yaml",
+    "clean -i lab.yaml",
+)
 
 
 def demo(
@@ -37,22 +43,35 @@ def demo(
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
 ) -> None:
-    """Try it all out with three small plugins, on this machine alone.
+    """Try it all out: three small plugins on a lab of three nodes, on this machine alone.
 
-    Makes a folder with three plugins as git repositories and a local.conf, fetches the plugins
-    concurrently, runs all phases of mode stack and prints the timing table, then the commands to
-    go on with. Needs no network and no root, and leaves nothing outside of that folder.
+    Makes a folder with three plugins as git repositories, a local.conf and an inventory: this
+    machine and two nodes behind ssh, which it serves by itself. Fetches the plugins concurrently,
+    runs all phases of mode stack on all nodes and prints the timing table, then the commands to go
+    on with. Needs no network, no sshd and no root, and leaves nothing outside of that folder.
+
+    For example:
+
+      asyncstack demo
+
+      asyncstack demo ~/try
     """
-    from asyncstack.cli.demo_folder import make_demo_folder
+    from asyncstack.cli.demo_folder import NODES, fill_demo_folder, make_demo_folder, write_lab
+    from asyncstack.transports.embedded import EmbeddedServer
 
     folder = make_demo_folder(directory)
-    os.environ.update(folder.environment)  # the node's side of a local run reads it there
-    try:
-        run_command(
-            RunSettings(local_conf=folder.local_conf), json=json, quiet=quiet, verbose=verbose
+    with EmbeddedServer(folder.nodes, NODES) as server:  # which takes as long as the rest
+        fill_demo_folder(folder)
+        server.wait()
+        write_lab(folder, server.lab)
+        folder.bind()
+        settings = RunSettings(
+            local_conf=folder.local_conf, nodes=NodeSettings(inventory=folder.inventory)
         )
-    finally:
-        _say_what_next(folder, json=json, quiet=quiet)
+        try:
+            run_command(settings, json=json, quiet=quiet, verbose=verbose)
+        finally:
+            _say_what_next(folder, json=json, quiet=quiet)
 
 
 def _say_what_next(folder: DemoFolder, *, json: bool, quiet: bool) -> None:
@@ -61,6 +80,8 @@ def _say_what_next(folder: DemoFolder, *, json: bool, quiet: bool) -> None:
         return
     # Nothing but the commands: not every shell takes a comment behind what is pasted into it.
     commands = "\n".join(f"{folder.command} {arguments}" for arguments in NEXT)
-    text = f"\nAll of it is in {folder.path}. Go on with:\n\n{commands}"
-    text += f"\n\nand, in the end: rm -r {folder.path}"
+    text = (
+        f"\nAll of it is in {folder.path}. Go on with what follows; the two nodes behind ssh are\n"
+        f"there while such a command runs.\n\n{commands}\n\nand, in the end: rm -r {folder.path}"
+    )
     typer.echo(text, err=json)

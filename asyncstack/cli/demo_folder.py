@@ -1,4 +1,4 @@
-"""The scratch folder of `asyncstack demo`: sample plugins as git repositories, and a local.conf.
+"""The scratch folder of `asyncstack demo`: sample plugins, a local.conf and a lab of three nodes.
 
 Everything is made of real parts: the repositories are fetched from with git like any others. Their
 URLs are `file://` ones, because those still work when the demo has ended and a server that it had
@@ -20,8 +20,12 @@ from string import Template
 from msgspec import Struct
 
 from asyncstack.errors import GitError, SettingsError
+from asyncstack.transports.embedded import ADDRESS, USER, EmbeddedLab
 
-__all__ = ["PLUGINS", "DemoFolder", "make_demo_folder"]
+__all__ = ["NODES", "PLUGINS", "DemoFolder", "fill_demo_folder", "make_demo_folder", "write_lab"]
+
+#: The nodes behind ssh.
+NODES = ("compute1", "compute2")
 
 #: The sample plugins, in the order that their `plugin_requires` lines ask for.
 PLUGINS = ("demo-base", "demo-service", "demo-check")
@@ -49,15 +53,17 @@ _GIT_ENVIRONMENT = {
 _LOCAL_CONF = Template("""\
 [[local|localrc]]
 # bash: variables, conditions, enable_plugin NAME URL [REF]
-DEMO=$folder
-DEST=$$DEMO/dest
-DATA_DIR=$$DEMO/data
+REPOSITORIES=file://$folder/repositories
+
+# The nodes of the demo are all on this machine, but each has a home of its own.
+DEST=$$HOME/dest
+DATA_DIR=$$HOME/data
 
 DEMO_GREETING="good morning"
 
-enable_plugin demo-base file://$$DEMO/repositories/demo-base
-enable_plugin demo-service file://$$DEMO/repositories/demo-service
-enable_plugin demo-check file://$$DEMO/repositories/demo-check
+enable_plugin demo-base $$REPOSITORIES/demo-base
+enable_plugin demo-service $$REPOSITORIES/demo-service
+enable_plugin demo-check $$REPOSITORIES/demo-check
 
 # Merged into that file after the phase post-config.
 [[post-config|$$DEMO_CONF]]
@@ -65,13 +71,30 @@ enable_plugin demo-check file://$$DEMO/repositories/demo-check
 debug = True
 """)
 
+_INVENTORY = Template("""\
+# An Ansible inventory: this machine, and two nodes behind ssh. Those have no sshd: the command
+# `asyncstack` in this folder serves them on loopback, for as long as it runs.
+all:
+  vars:
+    ansible_host: $address
+    ansible_user: $user
+    ansible_ssh_private_key_file: $key
+  children:
+    controller:
+      hosts:
+        controller: {ansible_connection: local}
+    compute:
+      hosts:
+        compute1: {ansible_port: $compute1}
+        compute2: {ansible_port: $compute2, localrc: {DEMO_SERVICE_SECONDS: 1.0}}
+""")
+
 # One word that works in every shell, from everywhere, whether or not the virtual environment is
-# active, and that keeps runs and mirrors here as well. -P: no module out of the current directory.
+# active. -P: no module out of the current directory.
 _COMMAND = Template("""\
 #!/bin/sh
-# asyncstack, with all that it keeps (runs, mirrors) in this folder, and its local.conf.
-export XDG_STATE_HOME=$folder/state XDG_CACHE_HOME=$folder/cache
-cd $folder && exec $python -P -m asyncstack "$$@"
+# asyncstack, with all that it keeps in this folder, its local.conf, and the nodes of its lab.yaml.
+cd $folder && exec $python -P -m asyncstack.cli.demo_command $folder "$$@"
 """)
 
 
@@ -86,25 +109,45 @@ class DemoFolder(Struct, frozen=True):
         return self.path / "local.conf"
 
     @property
+    def inventory(self) -> Path:
+        """Where it is stacked."""
+        return self.path / "lab.yaml"
+
+    @property
     def command(self) -> Path:
         """asyncstack, bound to this folder."""
         return self.path / "asyncstack"
 
     @property
-    def environment(self) -> dict[str, str]:
-        """What keeps runs and mirrors in here."""
-        return {
-            "XDG_STATE_HOME": str(self.path / "state"),
-            "XDG_CACHE_HOME": str(self.path / "cache"),
-        }
+    def nodes(self) -> Path:
+        """The homes of the nodes, and the keys to them."""
+        return self.path / "nodes"
+
+    @property
+    def home(self) -> Path:
+        """HOME on the node that is this machine."""
+        return self.nodes / "controller"
+
+    def bind(self) -> None:
+        """Keep runs, mirrors and known hosts of this process in here, and its user's out of it."""
+        os.environ.update(
+            HOME=str(self.home),
+            XDG_STATE_HOME=str(self.path / "state"),
+            XDG_CACHE_HOME=str(self.path / "cache"),
+            SSH_AUTH_SOCK="",
+        )
 
 
 def make_demo_folder(wanted: Path | None) -> DemoFolder:
-    """Make the folder, `wanted` (new or empty) or a temporary one, with all that the demo needs.
+    """Make an empty folder: `wanted` (new or empty) or a temporary one.
 
-    Raises SettingsError if it can't be used, GitError if git fails.
+    Raises SettingsError if it can't be used.
     """
-    folder = DemoFolder(_directory(wanted))
+    return DemoFolder(_directory(wanted))
+
+
+def fill_demo_folder(folder: DemoFolder) -> None:
+    """Write what is stacked, and the command. Raises SettingsError or GitError if git fails."""
     for name in PLUGINS:
         _make_repository(name, folder.path / "repositories" / name)
     quoted = shlex.quote(str(folder.path))
@@ -113,7 +156,17 @@ def make_demo_folder(wanted: Path | None) -> DemoFolder:
         _COMMAND.substitute(folder=quoted, python=shlex.quote(sys.executable)), encoding="utf-8"
     )
     folder.command.chmod(0o755)
-    return folder
+
+
+def write_lab(folder: DemoFolder, lab: EmbeddedLab) -> None:
+    """Write the inventory of these nodes, and their keys to where ssh looks for such."""
+    ports = {node.name: str(node.port) for node in lab.nodes}
+    key = lab.key.relative_to(folder.path)
+    text = _INVENTORY.substitute(ports, address=ADDRESS, user=USER, key=key)
+    folder.inventory.write_text(text, encoding="utf-8")
+    known_hosts = folder.home / ".ssh" / "known_hosts"
+    known_hosts.parent.mkdir(mode=0o700, parents=True)
+    shutil.copyfile(lab.known_hosts, known_hosts)
 
 
 def _directory(wanted: Path | None) -> Path:

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 
 from asyncstack.errors import AsyncstackError
 
@@ -14,13 +15,18 @@ __all__ = ["main"]
 _BUG, _INTERRUPTED, _BROKEN_PIPE = 70, 130, 141
 
 
-def main() -> None:
-    """Run the command line of this process, and end it with the exit code that belongs to it."""
-    sys.exit(_run())
+def main(before: Callable[[], None] | None = None) -> None:
+    """Run the command line of this process, and end it with the exit code that belongs to it.
+
+    `before` is done first; what it raises is told like anything else that goes wrong.
+    """
+    sys.exit(_run(before))
 
 
-def _run() -> int:
+def _run(before: Callable[[], None] | None = None) -> int:
     try:
+        if before is not None:
+            before()
         from asyncstack.cli.app import app  # noqa: PLC0415 – imports count as part of the run
 
         app(prog_name="asyncstack")

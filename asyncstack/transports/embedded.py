@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +89,7 @@ class EmbeddedServer:
         self.lab = EmbeddedLab(folder)
         self._names = names
         self._process: subprocess.Popen[bytes] | None = None
+        self._problems = tempfile.TemporaryFile()  # noqa: SIM115 – no pipe, which could fill up
 
     def start(self) -> None:
         """Start it without ever waiting for its end."""
@@ -99,7 +101,7 @@ class EmbeddedServer:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._problems,
             start_new_session=True,  # a Ctrl-C is the controller's; the nodes must not vanish
         )
 
@@ -108,8 +110,9 @@ class EmbeddedServer:
         assert self._process is not None
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"ready\n":
-            _, problem = self._process.communicate()
-            text = problem.decode(errors="replace").strip()
+            self._process.wait()
+            self._problems.seek(0)
+            text = self._problems.read().decode(errors="replace").strip()
             raise ConnectError("embedded nodes", text.splitlines()[-1] if text else "did not start")
         return self.lab.nodes
 

@@ -125,6 +125,7 @@ def test_the_demo_runs_from_the_wheel(environment: Path, tmp_path: Path) -> None
     folder = tmp_path / "demo"
     result = run(environment / "bin" / "asyncstack", "demo", folder, cwd=tmp_path)
     assert "demo-service" in result.stdout
-    assert (folder / "data" / "demo" / "checked").is_file()
-    run(folder / "asyncstack", "clean", cwd=tmp_path)
-    assert not (folder / "data" / "demo").exists()
+    made = [folder / "nodes" / node / "data/demo" for node in ("controller", "compute1")]
+    assert [(path / "checked").is_file() for path in made] == [True, True]
+    run(folder / "asyncstack", "clean", "-i", "lab.yaml", cwd=tmp_path)
+    assert [path.exists() for path in made] == [False, False]

@@ -5,8 +5,8 @@
 
 if is_service_enabled demo-service; then
     if [[ $1 == stack && $2 == install ]]; then
-        echo_summary "Installing demo-service (takes a second)"
-        sleep 1
+        echo_summary "Installing demo-service (takes ${DEMO_SERVICE_SECONDS} s)"
+        sleep "$DEMO_SERVICE_SECONDS"
         printf '#!/bin/sh\necho "%s from demo-service"\n' "$DEMO_GREETING" >"$DEMO_DIR/demo-service"
         chmod +x "$DEMO_DIR/demo-service"
     elif [[ $1 == stack && $2 == post-config ]]; then
