@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # Move a checkout to another commit, and lose nobody's work. `bring` gets what it takes.
-force=@force@
+force=@force@ newline='
+'
 
 # What an update would destroy: a line each, for people.
 local_work() {
@@ -32,7 +33,10 @@ quit_unfinished() {
 # neither conflicts nor a missing identity are in the way. $saved is the ref that names it.
 save_local_work() {
     saved=refs/asyncstack/saved/$(date -u +%Y%m%dT%H%M%SZ)
+    mkdir -p "$work"
+    # git's warnings come before the commit, which is the last line.
     _snapshot=$(
+        exec 2>&1
         cd "$directory" || exit
         GIT_AUTHOR_NAME=asyncstack GIT_AUTHOR_EMAIL=asyncstack@localhost
         GIT_COMMITTER_NAME=asyncstack GIT_COMMITTER_EMAIL=asyncstack@localhost
@@ -43,10 +47,11 @@ save_local_work() {
             _tree=$(repository "$directory" write-tree) &&
             repository "$directory" commit-tree -p HEAD -m "Local work in $directory" "$_tree"
     ) || {
-        problem="its local work can't be saved"
+        problem="its local work can't be saved: $_snapshot"
         return 1
     }
-    try repository "$directory" update-ref --create-reflog "$saved" "$_snapshot" || return
+    try repository "$directory" update-ref --create-reflog "$saved" "${_snapshot##*"$newline"}" ||
+        return
     (cd "$directory" && quit_unfinished)
 }
 
@@ -59,13 +64,21 @@ move() {
     else
         set -- --detach "$commit"
     fi
-    [ "$force" = 0 ] || set -- --force "$@"
+    # What is saved may be overwritten, and nothing else: git would not even spare untracked files.
+    [ -z "$saved" ] || set -- --force "$@"
     if try repository "$directory" checkout "$@"; then
         rm -f "$marker"
         return
     fi
-    case $problem in *'would be overwritten'*) rm -f "$marker" ;; esac
-    return 1
+    case $problem in
+        *'would be overwritten'*)
+            rm -f "$marker"
+            [ "$force" = 1 ] && [ -z "$saved" ] || return
+            notes="Funtracked files in the way"
+            save_local_work && move
+            ;;
+        *) return 1 ;;
+    esac
 }
 
 set_origin() {
@@ -73,8 +86,7 @@ set_origin() {
 }
 
 update() {
-    expected=$head saved= newline='
-'
+    expected=$head saved=
     find_head "$directory"
     if [ "$head" != "$expected" ]; then
         problem="its HEAD was moved meanwhile, from $expected to $head"
