@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anyio
 from msgspec import Struct
 
 from asyncstack.errors import SettingsError
@@ -23,16 +23,15 @@ from asyncstack.localconf import LocalConf, read_local_conf
 from asyncstack.model import Node
 from asyncstack.plan import PlannedPhase, plan_phases
 from asyncstack.settings import NodeSettings, RunSettings
-from asyncstack.transports.base import Transport
+from asyncstack.transports.base import Ask, Transport
 from asyncstack.transports.local import LocalTransport
 
-__all__ = ["LOCAL_NODE", "NodeSpec", "node_batches", "node_copies", "plan_run"]
+if TYPE_CHECKING:
+    from asyncstack.transports.ssh import SshAccess
+
+__all__ = ["LOCAL_NODE", "NodeSpec", "node_batches", "node_copies", "plan_run", "read_nodes"]
 
 LOCAL_NODE = "localhost"
-
-#: Connections that are made at once: below the 10 at which an sshd, or a jump host that all of
-#: them go through, begins to drop what is not logged in yet.
-CONNECTS = 8
 
 
 class NodeSpec(Struct, frozen=True):
@@ -48,27 +47,27 @@ class NodeSpec(Struct, frozen=True):
         return self.transport.node.name
 
 
-def node_batches(settings: RunSettings) -> list[list[NodeSpec]]:
+def node_batches(settings: RunSettings, ask: Ask | None = None) -> list[list[NodeSpec]]:
     """The nodes, in the batches that --order makes of them (one without).
 
-    Raises InventoryError, SettingsError or LocalConfError.
+    `ask` asks the user for the passphrase of a key. Raises InventoryError, SettingsError or LocalConfError.
     """
     if settings.nodes.inventory is None and not settings.nodes.nodes:
         return [[_local_host(settings)]]
-    inventory = _inventory(settings.nodes)
+    inventory = read_nodes(settings.nodes)
     batches: Sequence[Sequence[InventoryHost]] = [inventory.hosts]
     if settings.nodes.order:
         batches = order_groups(inventory, settings.nodes.order)
-    connects = anyio.CapacityLimiter(CONNECTS)
+    reach = _ways(settings.nodes, ask)
     found: dict[Path, LocalConf] = {}
-    return [[_spec(host, settings, connects, found) for host in hosts] for hosts in batches]
+    return [[_spec(host, settings, reach, found) for host in hosts] for hosts in batches]
 
 
 def node_copies(settings: RunSettings) -> tuple[Copy, ...]:
     """The files that the inventory wants copied between nodes. Raises InventoryError."""
     if settings.nodes.inventory is None:
         return ()
-    return _inventory(settings.nodes).copies
+    return read_nodes(settings.nodes).copies
 
 
 def _local_host(settings: RunSettings) -> NodeSpec:
@@ -76,7 +75,8 @@ def _local_host(settings: RunSettings) -> NodeSpec:
     return NodeSpec(transport, read_local_conf(settings.local_conf), remote=False)
 
 
-def _inventory(settings: NodeSettings) -> Inventory:
+def read_nodes(settings: NodeSettings) -> Inventory:
+    """What -i or -n, and --limit, name. Raises InventoryError or SettingsError."""
     if settings.inventory is not None and settings.nodes:
         raise SettingsError(
             "-i/--inventory and -n/--node can't go together", hint="add the node to the inventory"
@@ -88,25 +88,41 @@ def _inventory(settings: NodeSettings) -> Inventory:
     return limit(inventory, settings.limit) if settings.limit else inventory
 
 
+def _ways(settings: NodeSettings, ask: Ask | None) -> Callable[[InventoryHost], Transport]:
+    """How a host is reached; what those behind ssh share is made with the first of them."""
+    shared: list[SshAccess] = []
+
+    def reach(host: InventoryHost) -> Transport:
+        if host.connection == "local":
+            return LocalTransport(host.node)
+        # The import costs 0.2 s, which only who has remote nodes is to pay.
+        from asyncstack.transports.ssh import (  # noqa: PLC0415
+            SshAccess,
+            SshOptions,
+            SshTransport,
+        )
+
+        if not shared:
+            shared.append(SshAccess(ask))
+        options = SshOptions(
+            key_file=str(host.key_file or ""), accept_new_host_keys=settings.accept_new_host_keys
+        )
+        return SshTransport(host.node, options, shared[0])
+
+    return reach
+
+
 def _spec(
     host: InventoryHost,
     settings: RunSettings,
-    connects: anyio.CapacityLimiter,
+    reach: Callable[[InventoryHost], Transport],
     found: dict[Path, LocalConf],
 ) -> NodeSpec:
     path = host.local_conf or settings.local_conf
     if path not in found:
         found[path] = read_local_conf(path)
     local_conf = found[path].with_localrc(render_localrc(host.localrc))
-    if host.connection == "local":
-        return NodeSpec(LocalTransport(host.node), local_conf, remote=False)
-    # The import costs 0.2 s, which only who has remote nodes is to pay.
-    from asyncstack.transports.ssh import SshOptions, SshTransport  # noqa: PLC0415
-
-    options = SshOptions(
-        key_file=str(host.key_file or ""), accept_new_host_keys=settings.nodes.accept_new_host_keys
-    )
-    return NodeSpec(SshTransport(host.node, options, connects), local_conf, remote=True)
+    return NodeSpec(reach(host), local_conf, remote=host.connection != "local")
 
 
 def plan_run(settings: RunSettings, local_confs: Sequence[LocalConf]) -> list[PlannedPhase]:

@@ -7,6 +7,7 @@ local host, ssh and the tests' memory transport behave alike.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, Self
@@ -16,7 +17,10 @@ from msgspec import Struct
 
 from asyncstack.model import Node
 
-__all__ = ["Completed", "Process", "Transport"]
+__all__ = ["Ask", "Completed", "Process", "Transport"]
+
+#: Asks the user for a secret, given the prompt; None: there is nobody to ask.
+Ask = Callable[[str], Awaitable[str | None]]
 
 
 class Completed(Struct, frozen=True):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 from typing import Any
 
 import anyio
 import asyncssh
+from anyio import to_thread
 
 from asyncstack.errors import HostKeyError
+from asyncstack.transports.knownhosts import (
+    HostName,
+    KeyState,
+    add_keys,
+    judge,
+    wants_hashed_names,
+)
+from asyncstack.transports.sshconfig import Configured
 
-__all__ = ["HostKeys", "KnownHosts"]
+__all__ = ["HostKeys", "KnownHosts", "changed", "revoked"]
 
 #: Files, or (if there is none) no keys.
 KnownHosts = list[str] | tuple[list[str], list[str], list[str]]
@@ -29,18 +36,18 @@ class HostKeys:
         self._node = node
         self._path = path
 
-    def trusted(self, options: asyncssh.SSHClientConnectionOptions) -> KnownHosts:
+    def trusted(self, configured: Configured) -> KnownHosts:
         """What a connection is to be verified by: the files of which there are some."""
-        files = [str(path) for path in (*self._paths(options), _SYSTEM) if path.is_file()]
-        return files or ([], [], [])
+        return [str(path) for path in self.files(configured) if path.is_file()] or ([], [], [])
 
-    def _paths(self, options: asyncssh.SSHClientConnectionOptions) -> list[Path]:
+    def files(self, configured: Configured) -> list[Path]:
+        """Where keys are looked up; the first is where new ones go."""
         if self._path:
-            return [Path(self._path)]
+            return [Path(self._path), _SYSTEM]
         # UserKnownHostsFile of ~/.ssh/config.
-        listed = options.known_hosts if isinstance(options.known_hosts, list) else []
+        listed = configured.known_hosts if isinstance(configured.known_hosts, list) else []
         usual = [str(Path.home() / ".ssh" / "known_hosts")]
-        return [Path(str(name)).expanduser() for name in listed or usual]
+        return [*(Path(str(name)).expanduser() for name in listed or usual), _SYSTEM]
 
     async def accept_or_refuse(
         self,
@@ -60,40 +67,32 @@ class HostKeys:
             if isinstance(cause, asyncssh.HostKeyNotVerifiable):
                 raise
             raise cause from None  # then it hung up for reasons of its own
-        options = await asyncssh.SSHClientConnectionOptions.construct(**arguments)
-        host, port = options.host_key_alias or options.host, options.port or 22
-        name = host if port == 22 else f"[{host}]:{port}"  # noqa: PLR2004 – ssh's own port
-        fingerprint = key.get_fingerprint()
-        known, _authorities, revoked, *_ = asyncssh.match_known_hosts(
-            self.trusted(options), host, "", port
-        )
-        path = self._paths(options)[0]
-        if key in revoked:
-            problem = f"the host key of {name} is revoked: {fingerprint}"
-            raise HostKeyError(self._node, problem) from cause
-        if key in known:
+        wanted = {k: v for k, v in arguments.items() if k in ("host", "port", "config")}
+        configured = await Configured.construct(**wanted, client_keys=None)
+        name, files = HostName.of(configured), self.files(configured)
+        verdict = judge(files, name, [key])
+        if verdict.state is KeyState.KNOWN:
             return
-        if known:
-            raise HostKeyError(
-                self._node,
-                f"the host key of {name} has CHANGED (now {fingerprint}); "
-                "somebody may be listening in, or the node was installed anew",
-                hint=f"if that is so: ssh-keygen -f {path} -R '{name}'",
-            ) from cause
+        if verdict.state is KeyState.REVOKED:
+            raise revoked(self._node, name, key, verdict.place) from cause
+        if verdict.state is KeyState.CHANGED:
+            raise changed(self._node, name, key, verdict.place) from cause
         if not accept_new:
             raise HostKeyError(
                 self._node,
-                f"the host key of {name} is unknown: {fingerprint}",
-                hint="compare it, then run again with --accept-new-host-keys",
+                f"the host key of {name} is unknown: {key.get_fingerprint()}",
+                hint="compare it, then trust it: asyncstack hosts trust with the same -i or -n; "
+                "or run again with --accept-new-host-keys",
             ) from cause
         try:
-            await anyio.to_thread.run_sync(_append, path, name, key)
+            hashed = await wants_hashed_names(configured.orig_host)
+            await to_thread.run_sync(lambda: add_keys(files[0], name, [key], hashed=hashed))
         except OSError as error:
             problem = f"its host key can't be written down: {error}"
             raise HostKeyError(self._node, problem) from error
 
     async def _offered(self, arguments: dict[str, Any], timeout_s: float) -> asyncssh.SSHKey:
-        wanted = {k: v for k, v in arguments.items() if k in ("host", "port", "config")}
+        wanted = {k: v for k, v in arguments.items() if k in ("host", "port", "config", "tunnel")}
         try:
             with anyio.fail_after(timeout_s):
                 key = await asyncssh.get_server_host_key(**wanted)
@@ -105,14 +104,18 @@ class HostKeys:
         return key
 
 
-def _append(path: Path, name: str, key: asyncssh.SSHKey) -> None:
-    line = f"{name} {key.export_public_key().decode().strip()}\n".encode()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-    with open(descriptor, "a+b") as stream:  # noqa: PTH123 – open already
-        fcntl.flock(stream, fcntl.LOCK_EX)  # many nodes may share an address
-        stream.seek(0)
-        text = stream.read()
-        if line not in text:
-            # Somebody may have edited it and left the last line without its end.
-            stream.write(b"\n" * (text[-1:] not in (b"", b"\n")) + line)
+def changed(node: str, name: HostName, key: asyncssh.SSHKey, place: str) -> HostKeyError:
+    """The error for a host that now has another key than the one at `place` (FILE:LINE)."""
+    return HostKeyError(
+        node,
+        f"the host key of {name} has CHANGED (now {key.get_fingerprint()}); {place} has "
+        "another one: somebody may be listening in, or the node was installed anew",
+        hint=f"if that is so: ssh-keygen -f {place.rpartition(':')[0]} -R '{name}'",
+    )
+
+
+def revoked(node: str, name: HostName, key: asyncssh.SSHKey, place: str) -> HostKeyError:
+    """The error for a key that the line at `place` revokes."""
+    return HostKeyError(
+        node, f"the host key of {name} is revoked: {key.get_fingerprint()} ({place})"
+    )

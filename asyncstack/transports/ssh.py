@@ -9,16 +9,17 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import asyncssh
-from anyio import CapacityLimiter, EndOfStream
+from anyio import EndOfStream
 
 from asyncstack.errors import ConnectionLostError
 from asyncstack.model import Node
 from asyncstack.transports.base import Completed, Process
+from asyncstack.transports.sshaccess import Link, SshAccess
 from asyncstack.transports.sshchannels import open_process
-from asyncstack.transports.sshlogin import SshLogin, SshOptions
+from asyncstack.transports.sshconfig import SshOptions
+from asyncstack.transports.sshlogin import SshLogin
 
-__all__ = ["SshOptions", "SshTransport"]
+__all__ = ["SshAccess", "SshOptions", "SshTransport"]
 
 #: sshd's MaxSessions is 10 by default; we never need more than a few at once.
 _CHANNELS = 4
@@ -27,18 +28,17 @@ _CHANNELS = 4
 class SshTransport:
     """Runs commands on a node over one ssh connection, which it makes anew when asked to.
 
-    `connects` bounds how many connections are being made at once; share one among the nodes
-    behind the same jump host, for sshd drops what exceeds its MaxStartups.
+    `access` is what the nodes of a run share.
     """
 
-    def __init__(self, node: Node, options: SshOptions, connects: CapacityLimiter) -> None:
+    def __init__(self, node: Node, options: SshOptions, access: SshAccess) -> None:
         self._node = node
-        self._login = SshLogin(node, options)
+        self._login = SshLogin(node, options, access)
         self._jitter_s = options.jitter_s
-        self._connects = connects
+        self._connects = access.connects
         # A semaphore, for a channel may be closed by another task than the one that opened it.
         self._channels = anyio.Semaphore(_CHANNELS)
-        self._connection: asyncssh.SSHClientConnection | None = None
+        self._link: Link | None = None
         self._connected_before = False
 
     @property
@@ -62,22 +62,20 @@ class SshTransport:
 
         Raises ConnectError, AuthenticationError or HostKeyError.
         """
-        if self._connection is not None and not self._connection.is_closed():
+        if self._link is not None and not self._link.connection.is_closed():
             return
         await self._drop()
         async with self._connects:
             if self._connected_before:
                 # Nodes behind one link lose it all at once, and other controllers' do as well.
                 await anyio.sleep(random.uniform(0, self._jitter_s))  # noqa: S311
-            self._connection = await self._login.connect()
+            self._link = await self._login.connect()
             self._connected_before = True
 
     async def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abort()
-            with suppress(asyncssh.Error, OSError), anyio.move_on_after(1.0, shield=True):
-                await connection.wait_closed()
+        link, self._link = self._link, None
+        if link is not None:
+            await link.aclose()
 
     def open_process(self, command: str) -> AbstractAsyncContextManager[Process]:
         return self._open_process(command)
@@ -85,9 +83,9 @@ class SshTransport:
     @asynccontextmanager
     async def _open_process(self, command: str) -> AsyncIterator[Process]:
         async with self._channels:
-            if self._connection is None:
+            if self._link is None:
                 raise ConnectionLostError(self._node.name, "there is no connection")
-            async with open_process(self._node.name, self._connection, command) as process:
+            async with open_process(self._node.name, self._link.connection, command) as process:
                 yield process
 
     async def run(self, command: str, *, stdin: bytes = b"") -> Completed:

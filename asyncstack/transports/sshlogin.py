@@ -1,23 +1,34 @@
 """Logging in to a node: what the user's ssh configuration says about it, and what goes wrong.
 
-`~/.ssh/config` (aliases, ProxyJump, IdentityFile, User, Port), the agent and known_hosts are
-honoured by asyncssh itself. What comes back from it as an error is translated here, at the border.
+`~/.ssh/config` (aliases, IdentityFile, User, Port), the agent and known_hosts are honoured by
+asyncssh; jump hosts and keys with a passphrase, which the nodes of a run share, are seen to here.
+What comes back from asyncssh as an error is translated here, at the border.
 """
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import anyio
 import asyncssh
-from msgspec import Struct
+from anyio import CancelScope
 
 from asyncstack.errors import AuthenticationError, ConnectError, HostKeyError, TransportError
 from asyncstack.model import Node
 from asyncstack.transports.hostkeys import HostKeys
+from asyncstack.transports.sshaccess import Link, SharedLink, SshAccess
+from asyncstack.transports.sshconfig import (
+    SshOptions,
+    connection_arguments,
+    find_route,
+    identity_files,
+    read_configuration,
+)
+from asyncstack.transports.sshkeys import LockedKeyError
 
-__all__ = ["SshLogin", "SshOptions"]
+__all__ = ["SshLogin", "reach_jump_host"]
 
 _HUNG_UP = (asyncssh.ConnectionLost, ConnectionResetError)
 #: Seconds before one that hung up in the handshake is called again.
@@ -26,69 +37,121 @@ _HUNG_UP_DELAYS_S = (0.3, 1.0, 2.0)
 _CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 
 
-class SshOptions(Struct, frozen=True, kw_only=True):
-    """How to connect. Times are seconds.
+class SshLogin:
+    """Makes connections to one node.
 
-    A connection that is silent for `keepalive_s` × `keepalive_count` is given up, unless
-    ~/.ssh/config says otherwise for the node (ServerAliveInterval, ServerAliveCountMax).
+    `route`: the jump hosts to go through; None: those that ~/.ssh/config names.
     """
 
-    key_file: str = ""
-    config_files: tuple[str, ...] | None = None
-    known_hosts: str = ""
-    accept_new_host_keys: bool = False
-    connect_timeout_s: float = 15.0
-    login_timeout_s: float = 30.0
-    keepalive_s: float = 5.0
-    keepalive_count: int = 3
-    jitter_s: float = 0.2
-
-
-class SshLogin:
-    """Makes connections to one node."""
-
-    def __init__(self, node: Node, options: SshOptions) -> None:
+    def __init__(
+        self,
+        node: Node,
+        options: SshOptions,
+        access: SshAccess,
+        route: tuple[Node, ...] | None = None,
+    ) -> None:
         self._node = node
         self._options = options
+        self._access = access
+        self._route = route
         self._host_keys = HostKeys(node.name, options.known_hosts)
 
-    async def connect(self) -> asyncssh.SSHClientConnection:
+    async def connect(self) -> Link:
         """Connect and log in.
 
         Raises ConnectError, AuthenticationError or HostKeyError.
         """
         try:
-            try:
-                return await self._attempt()
-            except (asyncssh.HostKeyNotVerifiable, *_HUNG_UP) as error:
-                # Hanging up is what a node does to us that has none of the kinds of keys that
-                # known_hosts has for it.
-                await self._host_keys.accept_or_refuse(
-                    self._arguments(),
-                    accept_new=self._options.accept_new_host_keys,
-                    timeout_s=self._options.login_timeout_s,
-                    cause=error,
+            if self._route is None:
+                self._route = await find_route(
+                    self._node, lambda node: read_configuration(node, self._options)
                 )
-            return await self._attempt()
+            through = await self._through(self._route)
+            try:
+                return Link(await self._login(through), through)
+            except BaseException:
+                if through is not None:
+                    with CancelScope(shield=True):
+                        await through.leave()
+                raise
         except asyncssh.HostKeyNotVerifiable as error:
             raise HostKeyError(self._node.name, _reason(error)) from error
+        except LockedKeyError as error:
+            raise AuthenticationError(
+                self._node.name,
+                f"the key {error.path} {error}",
+                hint=f"give it to the agent: ssh-add {error.path}",
+            ) from error
         except (OSError, asyncssh.Error, ValueError) as error:
             # ValueError: a key, known_hosts or ~/.ssh/config that can't be read.
-            raise _translated(self._node, error) from error
+            raise _translated(self._node, error, self._route or ()) from error
 
-    async def _attempt(self) -> asyncssh.SSHClientConnection:
+    async def _through(self, route: tuple[Node, ...]) -> SharedLink | None:
+        if not route:
+            return None
+        try:
+            return await reach_jump_host(route, self._options, self._access)
+        except TransportError as error:
+            problem = f"its jump host {error.node}: {error.problem}"
+            raise type(error)(self._node.name, problem, hint=error.hint) from error
+
+    async def _login(self, through: SharedLink | None) -> asyncssh.SSHClientConnection:
+        arguments = connection_arguments(self._node, self._options)
+        if through is not None:
+            arguments["tunnel"] = through.connection
+        try:
+            return await self._with_keys(arguments)
+        except (asyncssh.HostKeyNotVerifiable, *_HUNG_UP) as error:
+            # Hanging up is what a node does to us that has none of the kinds of keys that
+            # known_hosts has for it.
+            await self._host_keys.accept_or_refuse(
+                arguments,
+                accept_new=self._options.accept_new_host_keys,
+                timeout_s=self._options.login_timeout_s,
+                cause=error,
+            )
+        return await self._with_keys(arguments)
+
+    async def _with_keys(self, arguments: dict[str, Any]) -> asyncssh.SSHClientConnection:
+        """Log in; with keys that have a passphrase only if the node wants them.
+
+        It is asked for while no node waits for our answer: sshd's patience is short.
+        """
+        configured = await read_configuration(self._node, self._options)
+        files, agent_only_these = identity_files(configured, self._options.key_file)
+        while True:
+            wanted: list[Path] = []
+
+            def locked(name: str, wanted: list[Path] = wanted) -> str:
+                wanted.append(Path(name))
+                raise asyncssh.KeyEncryptionError("still locked")
+
+            arguments["client_keys"] = await self._access.keys.load(files)
+            if agent_only_these:
+                mine = await self._access.keys.public_keys(files)
+                # An empty list would mean all that the agent has.
+                arguments |= {"agent_identities": mine} if mine else {"agent_path": None}
+            try:
+                return await self._attempt({**arguments, "passphrase": locked})
+            except asyncssh.PermissionDenied:
+                wanted = wanted or self._access.keys.opaque(files)
+                if not wanted:
+                    raise
+            await self._access.keys.unlock(wanted[0])
+
+    async def _attempt(self, arguments: dict[str, Any]) -> asyncssh.SSHClientConnection:
         """Connect; one that hangs up before the login is done, as a busy sshd does, is asked again."""
         for delay in _HUNG_UP_DELAYS_S:
             try:
-                return await self._attempt_once()
+                return await self._attempt_once(arguments)
             except _HUNG_UP:
                 await anyio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
-        return await self._attempt_once()
+        return await self._attempt_once(arguments)
 
-    async def _attempt_once(self) -> asyncssh.SSHClientConnection:
-        arguments, options = self._arguments(), self._options
-        configured = await asyncssh.SSHClientConnectionOptions.construct(**arguments)
-        arguments["known_hosts"] = self._host_keys.trusted(configured)
+    async def _attempt_once(self, arguments: dict[str, Any]) -> asyncssh.SSHClientConnection:
+        options = self._options
+        configured = await read_configuration(self._node, options)
+        arguments = {**arguments, "known_hosts": self._host_keys.trusted(configured)}
         if not configured.keepalive_interval:
             arguments["keepalive_interval"] = options.keepalive_s
             arguments["keepalive_count_max"] = options.keepalive_count
@@ -99,29 +162,35 @@ class SshLogin:
             login_timeout=options.login_timeout_s,
         )
 
-    def _arguments(self) -> dict[str, Any]:
-        # What isn't given is left to ~/.ssh/config: an explicit value would win over it.
-        node, options = self._node, self._options
-        arguments: dict[str, Any] = {"host": node.host or node.name}
-        if node.user:
-            arguments["username"] = node.user
-        if node.port:
-            arguments["port"] = node.port
-        if options.key_file:
-            arguments["client_keys"] = [options.key_file]
-        # Always, for not all that takes it reads ~/.ssh/config by default, which () means.
-        arguments["config"] = () if options.config_files is None else list(options.config_files)
-        return arguments
+
+async def reach_jump_host(
+    route: tuple[Node, ...], options: SshOptions, access: SshAccess
+) -> SharedLink:
+    """A connection to the last host of `route`, shared with whoever goes the same way."""
+    # The inventory's key is the node's.
+    mine = SshOptions(
+        config_files=options.config_files,
+        known_hosts=options.known_hosts,
+        accept_new_host_keys=options.accept_new_host_keys,
+        connect_timeout_s=options.connect_timeout_s,
+        login_timeout_s=options.login_timeout_s,
+        keepalive_s=options.keepalive_s,
+        keepalive_count=options.keepalive_count,
+    )
+    login = SshLogin(route[-1], mine, access, route[:-1])
+    return await access.jumps.reach(route, login.connect)
 
 
 def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _translated(node: Node, error: BaseException) -> TransportError:
+def _translated(node: Node, error: BaseException, route: tuple[Node, ...]) -> TransportError:
     where = f"{node.user + '@' if node.user else ''}{node.host or node.name}"
     if node.port:
         where += f":{node.port}"
+    if route:
+        where += f" (through {route[-1].name})"
     if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
         return AuthenticationError(
             node.name,

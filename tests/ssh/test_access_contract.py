@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from anyio import CapacityLimiter
 
 from asyncstack.model import Node
-from asyncstack.transports.ssh import SshOptions, SshTransport
+from asyncstack.transports.ssh import SshAccess, SshOptions, SshTransport
 from tests.contracts.transports import DEMANDS
 from tests.helpers.sshd import available, start_sshd
 
@@ -26,9 +25,8 @@ async def test_contract(demand: str, tmp_path: Path) -> None:
     options = SshOptions(key_file=str(daemon.key), known_hosts=str(daemon.known_hosts))
 
     def make() -> SshTransport:
-        return SshTransport(
-            Node("node", "127.0.0.1", daemon.user, daemon.port), options, CapacityLimiter(1)
-        )
+        node = Node("node", "127.0.0.1", daemon.user, daemon.port)
+        return SshTransport(node, options, SshAccess())
 
     try:
         await DEMANDS[demand](make)

@@ -7,13 +7,12 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 
 from asyncstack.errors import AuthenticationError, ConnectError
 from asyncstack.model import Node
 from asyncstack.transports.embedded import ADDRESS, USER, EmbeddedLab, EmbeddedNode, EmbeddedServer
-from asyncstack.transports.ssh import SshOptions, SshTransport
+from asyncstack.transports.ssh import SshAccess, SshOptions, SshTransport
 from tests.contracts.transports import DEMANDS
 
 pytestmark = pytest.mark.anyio
@@ -26,9 +25,7 @@ def transport(lab: EmbeddedLab, node: EmbeddedNode, key: Path | None = None) -> 
     options = SshOptions(
         key_file=str(key or lab.key), known_hosts=str(lab.known_hosts), config_files=()
     )
-    return SshTransport(
-        Node(node.name, ADDRESS, USER, node.port), options, anyio.CapacityLimiter(8)
-    )
+    return SshTransport(Node(node.name, ADDRESS, USER, node.port), options, SshAccess())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,162 @@
+"""The known_hosts files: what they say of a host's keys, and adding some. Never replaces any."""
+
+from __future__ import annotations
+
+import base64
+import enum
+import fcntl
+import hashlib
+import hmac
+import os
+import pwd
+import secrets
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import asyncssh
+from anyio import to_thread
+from msgspec import Struct
+
+from asyncstack.transports.sshconfig import Configured
+
+__all__ = ["HostName", "KeyState", "Verdict", "add_keys", "judge", "wants_hashed_names"]
+
+_SSH_PORT = 22
+
+
+class HostName(Struct, frozen=True):
+    """What a host is called in known_hosts: [HOST]:PORT where the port isn't ssh's own."""
+
+    text: str
+
+    @classmethod
+    def of(cls, configured: Configured) -> HostName:
+        """The name of the host that a connection leads to. A HostKeyAlias has no port."""
+        port = configured.port or _SSH_PORT
+        if configured.host_key_alias:
+            return cls(str(configured.host_key_alias))
+        return cls(configured.host if port == _SSH_PORT else f"[{configured.host}]:{port}")
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def without_port(self) -> str:
+        """The host itself, whose lines count where there is none for the port."""
+        return self.text[1:].rpartition("]:")[0] if self.text.startswith("[") else self.text
+
+
+class KeyState(enum.Enum):
+    """What known_hosts says of a key that a host has offered."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    CHANGED = "changed"
+    REVOKED = "revoked"
+
+
+class Verdict(Struct, frozen=True):
+    """`place` is the FILE:LINE that says so, if one does."""
+
+    state: KeyState
+    place: str = ""
+
+
+def judge(files: Sequence[Path], name: HostName, offered: Sequence[asyncssh.SSHKey]) -> Verdict:
+    """What the files say of a host that offered these keys.
+
+    One that is known by any key is known, unless it has another one of a kind that is written
+    down. Known by none, but of which there are some, it has changed.
+    """
+    lines = list(_lines(files, name.text)) or list(_lines(files, name.without_port))
+    revoked = [place for place, _, bad in lines if any(key in bad for key in offered)]
+    if revoked:
+        return Verdict(KeyState.REVOKED, revoked[0])
+    known = [(place, key) for place, keys, _ in lines for key in keys]
+    agreeing = [(place, key) for place, key in known if key in offered]
+    kinds = {key.get_algorithm() for _, key in agreeing}
+    contradicting = [
+        place
+        for place, key in known
+        if key not in offered
+        and key.get_algorithm() not in kinds
+        and any(key.get_algorithm() == one.get_algorithm() for one in offered)
+    ]
+    if contradicting:
+        return Verdict(KeyState.CHANGED, contradicting[0])
+    if agreeing:
+        return Verdict(KeyState.KNOWN, agreeing[0][0])
+    return Verdict(KeyState.CHANGED, known[0][0]) if known else Verdict(KeyState.UNKNOWN)
+
+
+def _lines(
+    files: Sequence[Path], name: str
+) -> Iterator[tuple[str, list[asyncssh.SSHKey], list[asyncssh.SSHKey]]]:
+    """FILE:LINE, keys and revoked keys of each line about a host."""
+    for path in files:
+        try:
+            text = path.read_text("utf-8", "replace")
+        except OSError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                keys, _, revoked, *_ = asyncssh.import_known_hosts(line).match(name, "", None)
+            except ValueError:
+                continue
+            if keys or revoked:
+                yield f"{path}:{number}", list(keys), list(revoked)
+
+
+def add_keys(
+    path: Path, name: HostName, keys: Sequence[asyncssh.SSHKey], *, hashed: bool = False
+) -> None:
+    """Write a host's keys down, those that aren't there yet. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    with open(descriptor, "a+b") as stream:  # noqa: PTH123 – open already
+        fcntl.flock(stream, fcntl.LOCK_EX)  # many nodes may share an address
+        there = [key for _, found, _ in _lines([path], name.text) for key in found]
+        stream.seek(0)
+        text = stream.read()
+        new = [key for key in keys if key not in there]
+        lines = "".join(f"{_name(name.text, hashed)} {_key(key)}\n" for key in new)
+        if lines:
+            # Somebody may have edited it and left the last line without its end.
+            stream.write(b"\n" * (text[-1:] not in (b"", b"\n")) + lines.encode())
+
+
+def _key(key: asyncssh.SSHKey) -> str:
+    # Without a comment, which is none of the host's.
+    return " ".join(key.export_public_key().decode().split()[:2])
+
+
+def _name(name: str, hashed: bool) -> str:
+    if not hashed:
+        return name
+    salt = secrets.token_bytes(20)
+    digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+
+
+async def wants_hashed_names(host: str) -> bool:
+    """Whether ssh's configuration says HashKnownHosts for a host. Without an ssh: no."""
+    # asyncssh doesn't know the option, and many systems set it in /etc. ssh takes the home of the
+    # account, not of the environment.
+    home = Path.home()
+    command = ["ssh", "-G", "--", host]
+    if home != Path(pwd.getpwuid(os.getuid()).pw_dir):
+        config = home / ".ssh" / "config"
+        command[1:1] = ["-F", str(config) if config.exists() else os.devnull]
+    try:
+        done = await to_thread.run_sync(_run, command)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"hashknownhosts yes" in done.splitlines()
+
+
+def _run(command: list[str]) -> bytes:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10
+    )
+    return done.stdout
