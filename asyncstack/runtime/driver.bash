@@ -21,11 +21,10 @@ declare -r _asyncstack_nonce
 # Every version of bash since 2 can run this line; what follows needs 5 (EPOCHREALTIME).
 if [ "${BASH_VERSINFO[0]:-0}" -lt 5 ]; then
     printf '\036%s\037unfit\037bash\037%s\n' "$_asyncstack_nonce" "$BASH_VERSION"
-    exit 96
+    builtin exit 96
 fi
 
 exec 250>&1 251<>commands 252<>loop </dev/null 3>&1 6>&1 2>&1
-rm -f loop settings
 
 declare -r _asyncstack_directory=$PWD
 PS4='+ ${BASH_SOURCE##*/}:$LINENO: '
@@ -55,7 +54,8 @@ _asyncstack_emit() {
         fi
         _asyncstack_line+=$'\037'$_asyncstack_field
     done
-    builtin printf '\036%s%s\n' "$_asyncstack_nonce" "$_asyncstack_line" >&250
+    builtin printf '%s\036%s%s\n' "${_asyncstack_held:-}" "$_asyncstack_nonce" "$_asyncstack_line" >&250
+    _asyncstack_held=
 }
 
 # _asyncstack_sample: what this shell and the children that it waited for have used so far, in
@@ -83,25 +83,30 @@ _asyncstack_clock() {
 # Steps
 # -----
 
+# What a step begins with is what the one right before it has ended with, if there was one: nothing but
+# our own bookkeeping lies between them. That one's end record goes out with this one's begin, in one
+# write, for each of them wakes up who follows the journal.
 _asyncstack_begin() {
     { local -; builtin set +xeuk; } 2>/dev/null
-    local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
+    local IFS=$' \t\n' _asyncstack_time
     _asyncstack_skip_reason=
     _asyncstack_error=()
-    _asyncstack_sample
+    [[ -n ${_asyncstack_sampled:-} ]] || _asyncstack_sample
     _asyncstack_clock
-    builtin printf '\036%s\037begin\037%s\037%s\037%s\n' \
+    builtin printf '%s\036%s\037begin\037%s\037%s\037%s\n' "${_asyncstack_held:-}" \
         "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
+    _asyncstack_held='' _asyncstack_sampled=
 }
 
 # _asyncstack_end STATUS: the end record of a step, after what the plugin left behind was put right.
+# It is held back until whatever is told next, which follows at once.
 _asyncstack_end() {
     # A function of a builtin's name goes before the builtin. Most are called here by `builtin`,
     # which these don't survive: `builtin exec` undoes its redirections.
     { builtin set +xeuk +o posix; builtin unset -f exec local return; } 2>/dev/null
     # `declare`, because a plain assignment to what a plugin made readonly would end everything.
     builtin declare -g IFS=$' \t\n' 2>/dev/null
-    local _asyncstack_time _asyncstack_sampled
+    local _asyncstack_time
     _asyncstack_clock
     _asyncstack_restore
     _asyncstack_sample
@@ -113,8 +118,8 @@ _asyncstack_end() {
     if [[ -n ${_asyncstack_skip_reason:-} ]]; then
         _asyncstack_emit reason "$_asyncstack_skip_reason"
     fi
-    builtin printf '\036%s\037end\037%s\037%s\037%s\n' \
-        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
+    builtin printf -v _asyncstack_held '\036%s\037end\037%s\037%s\037%s\n' \
+        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled"
     if ((_asyncstack_errexit)); then
         # Errexit would have ended the run before this line, had the plugin not turned it off.
         if (($1)); then builtin exit "$1"; fi
@@ -213,7 +218,7 @@ _asyncstack_on_exit() {
     local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
     _asyncstack_clock
     _asyncstack_sample
-    builtin printf '\036%s\037exiting\037%s\037%s\037%s\n' \
+    builtin printf '%s\036%s\037exiting\037%s\037%s\037%s\n' "${_asyncstack_held:-}" \
         "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
 }
 
@@ -329,6 +334,7 @@ _asyncstack_run_extras() {
 # the controller's plan names.
 _asyncstack_phase() {
     local part
+    _asyncstack_sampled=
     for part in "${@:4}"; do
         case $part in
         extras) _asyncstack_run_extras "$2" "$3" ;;
@@ -438,19 +444,20 @@ _asyncstack_prepare() {
 
 # _asyncstack_preflight: what would make the run fail later. Better known before it has begun.
 _asyncstack_preflight() {
-    local version free other
-    version=$(command git --version)
+    local version major minor free size other
+    version=$(exec git --version)
     version=${version#git version }
-    if [[ ${version%%.*} -lt 2 || ${version%%.*} -eq 2 && $(cut -d. -f2 <<<"$version") -lt 25 ]]; then
+    IFS=. builtin read -r major minor _ <<<"$version"
+    if ((${major//[!0-9]/}0 < 20 || ${major//[!0-9]/}0 == 20 && ${minor//[!0-9]/}0 < 250)); then
         _asyncstack_emit warning git-old "git $version is old; 2.25 or later is what we know to work"
     fi
     if ((EUID)) && ! command sudo -n true 2>/dev/null; then
         _asyncstack_emit warning sudo-refused \
             "sudo refuses $USER without a password, and nearly every plugin needs it"
     fi
-    { free=$(command df -Pk -- "$DEST" | tail -n 1 | tr -s ' ' | cut -d' ' -f4); } 2>/dev/null
-    if [[ $free =~ ^[0-9]+$ ]] && ((free < 1024 * 1024)); then
-        _asyncstack_emit warning disk-low "only $((free / 1024)) MiB are free in $DEST"
+    builtin read -r free size <<<"$(exec stat -f -c '%a %S' -- "$DEST" 2>/dev/null)"
+    if [[ $free$size =~ ^[0-9]+$ ]] && ((free * size < 1024 * 1024 * 1024)); then
+        _asyncstack_emit warning disk-low "only $((free * size / 1024 / 1024)) MiB are free in $DEST"
     fi
     _asyncstack_preflight_lock
     for other in "$_asyncstack_directory"/../../*/*/alive; do
@@ -465,16 +472,16 @@ _asyncstack_preflight() {
 
 # A package manager that somebody else runs right now: the plugins' own will wait for it.
 _asyncstack_preflight_lock() {
-    local lock inode held
+    local lock inode held=()
+    { builtin mapfile -t held </proc/locks; } 2>/dev/null
     for lock in /var/lib/dpkg/lock-frontend /var/cache/dnf/metadata_lock.pid; do
-        [[ -e $lock ]] || continue
-        inode=$(command stat -c %i "$lock")
-        while builtin read -r held; do
-            if [[ $held == *":$inode "* ]]; then
-                _asyncstack_emit warning packages-locked \
-                    "$lock is held by another program; installing packages will wait for it"
-            fi
-        done 2>/dev/null </proc/locks
+        # Most often nobody holds anything of this kind, and nothing is to be asked.
+        [[ -e $lock && ${held[*]} == *POSIX*WRITE* ]] || continue
+        inode=$(exec stat -c %i "$lock")
+        if [[ ${held[*]} == *":$inode "* ]]; then
+            _asyncstack_emit warning packages-locked \
+                "$lock is held by another program; installing packages will wait for it"
+        fi
     done
 }
 
@@ -523,9 +530,11 @@ _asyncstack_facts() {
     done 2>/dev/null </etc/os-release
     read -r kernel 2>/dev/null </proc/sys/kernel/osrelease
     read -r _ memory _ 2>/dev/null </proc/meminfo
+    # In /proc/stat, for /proc/cpuinfo would ask each of them for its frequency.
     while read -r line _; do
-        [[ $line == processor ]] && ((cpus += 1))
-    done 2>/dev/null </proc/cpuinfo
+        [[ $line == cpu[0-9]* ]] && ((cpus += 1))
+        [[ $line == cpu* ]] || break
+    done 2>/dev/null </proc/stat
     _asyncstack_emit hello "$$" "$_asyncstack_directory" "$EPOCHREALTIME"
     _asyncstack_emit fact bash "$BASH_VERSION"
     _asyncstack_emit fact hostname "$HOSTNAME"
@@ -561,7 +570,7 @@ _asyncstack_check_syntax() {
     local file message
     for file in "$TOP_DIR/localrc" "$TOP_DIR/.localrc.auto"; do
         [[ -r $file ]] || continue
-        if ! message=$("$BASH" -n "$file" 2>&1); then
+        if ! message=$(exec "$BASH" -n "$file" 2>&1); then
             _asyncstack_emit localrc-syntax "$file" "$message"
             builtin exit 2
         fi
@@ -610,10 +619,14 @@ _asyncstack_report_boot() {
     done
 }
 
-# Plugins may redefine the library's functions (some do), but not these.
-# shellcheck disable=SC2046
-declare -fr $(compgen -A function _asyncstack_) plugin_override_defaults load_plugin_settings \
-    run_plugins
+# What a builtin prints is read from the private pipe: `$( )` would be a fork.
+compgen -A function _asyncstack_ >&252
+echo >&252
+while read -r -u 252 _asyncstack_name && [[ -n $_asyncstack_name ]]; do
+    # Plugins may redefine the library's functions (some do), but not these.
+    declare -fr "$_asyncstack_name"
+done
+declare -fr plugin_override_defaults load_plugin_settings run_plugins
 _asyncstack_clean_environment
 _asyncstack_facts
 set -E
@@ -633,7 +646,8 @@ _asyncstack_move_dest
 # which is the user's own and may want what it sets.
 set +ex
 declare -r _asyncstack_shellopts=$SHELLOPTS _asyncstack_bashopts=$BASHOPTS
-_asyncstack_umask=$(umask)
+umask >&252
+read -r -u 252 _asyncstack_umask
 IFS=$' \t\n'
 set -f
 # shellcheck disable=SC2206
