@@ -74,5 +74,4 @@ def _settle(task: Task, found: Found | None, options: FetchOptions) -> Lacking |
             task.finish(FetchStatus.PRESENT, commit=found.commit, warnings=warned)
             return None
         case action:
-            task.resumes = action is Action.HEAL
             return Lacking(task, action, found)

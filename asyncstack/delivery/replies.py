@@ -60,7 +60,7 @@ def _succeed(task: Task, status: FetchStatus, commit: str, notes: Sequence[str])
     warnings = about_contents(directory, plugin, _noted(notes, "W"))
     for name in _noted(notes, "S"):
         warnings.insert(0, about_saved(directory, plugin, _local_work(notes), name))
-    if task.resumes:
+    if _noted(notes, "R"):
         status = FetchStatus.UPDATED
         warnings.insert(0, about_resumed(directory, plugin))
     task.finish(status, commit=commit, warnings=warnings)

@@ -25,17 +25,13 @@ _PROGRESS_EVERY_S = 0.1
 
 @dataclass(slots=True)
 class Task:
-    """One repository on its way to one node. It ends exactly once: `finish` or `fail`.
-
-    `resumes` is set where an interrupted update is to be finished first.
-    """
+    """One repository on its way to one node. It ends exactly once: `finish` or `fail`."""
 
     number: int
     node: str
     request: FetchRequest
     emit: Emit
     result: FetchResult | None = None
-    resumes: bool = False
     _started: float = 0.0
     _sent: int = 0
     _sent_at: float = 0.0

@@ -293,3 +293,34 @@ async def test_work_done_after_an_interruption_is_named(lab: Lab, origin: Path) 
     assert result.failure is FailureClass.LOCAL_CHANGES
     assert "README" in result.message
     assert (checkout / "README").read_text() == "mine"
+
+
+async def test_force_saves_work_done_after_an_interruption(lab: Lab, origin: Path) -> None:
+    """The update is finished, and what it goes over is kept."""
+    old = rev(origin, "master")
+    checkout = await delivered(lab)
+    new = commit_files(origin, {"README": "new"})
+    git("-C", checkout, "fetch", "-q", origin, "+refs/heads/*:refs/remotes/origin/*")
+    interrupted(checkout, old, new)
+    (checkout / "README").write_text("mine")
+    lab.mirror(origin)
+    result = await lab.one(update=True, force=True)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, new, "")
+    assert codes(lab) == ["update-resumed", "local-work-saved"]
+    saved = lab.of(Warned)[1].message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:README") == "mine"
+    assert (checkout / "README").read_text() == "new"
+
+
+@pytest.mark.parametrize("marker", ["cut", "elsewhere"])
+async def test_a_marker_of_no_meaning(marker: str, lab: Lab, origin: Path) -> None:
+    """Cut off, or about commits that HEAD has left since: it goes, and nothing else is done."""
+    checkout = await delivered(lab)
+    old, new = rev(origin, "master~1"), rev(origin, "master~2")
+    interrupted(checkout, old, new if marker == "elsewhere" else new[:17])
+    (checkout / "README").write_text("mine")
+    result = await lab.one()
+    assert (result.status, result.commit) == (FetchStatus.PRESENT, rev(origin, "master"))
+    assert codes(lab) == []
+    assert (checkout / "README").read_text() == "mine"
+    assert not (checkout / ".git" / MARKER).exists()

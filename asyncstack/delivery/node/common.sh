@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # What all node scripts share. POSIX sh; the options of git come before this text.
-us=$(printf '\037') bounded=
+us=$(printf '\037') bounded= healed= newline='
+'
 export LC_ALL=C LANGUAGE=C GIT_TERMINAL_PROMPT=0 GIT_ASKPASS= SSH_ASKPASS_REQUIRE=never
 export GCM_INTERACTIVE=never GIT_OPTIONAL_LOCKS=0 GIT_LFS_SKIP_SMUDGE=1 GIT_PAGER=cat
 export GIT_EDITOR=false GIT_ADVICE=0 GIT_ALLOW_PROTOCOL=https:http:ssh:git:file
@@ -32,6 +33,7 @@ find_head() {
 
 # One line a repository, short enough to be written at once by jobs that share stdout.
 tell() {
+    case ${healed:+1}$1 in 1updated | 1present) problem=$healed$newline$problem ;; esac
     [ -z "$problem" ] || problem=$(printf '%s' "$problem" | tail -c 2000 | tr '\r\n' '\036\036')
     printf '%s\037%s\037%s\037%s\n' "$index" "$1" "$2" "$problem"
 }

@@ -38,15 +38,26 @@ write_rest() {
     fi
 }
 
+# A marker that is cut is from before anything was written, and who has moved HEAD somewhere else
+# since has taken over: there is nothing to finish then.
 heal() {
     marker=$directory/.git/asyncstack-update old= new=
     read -r old new 2>/dev/null <"$marker"
     find_head "$directory"
+    if [ "${#old}" != "${#new}" ] || { [ "$head" != "$old" ] && [ "$head" != "$new" ]; }; then
+        rm -f "$marker"
+        return
+    fi
+    healed=R
     if try repository "$directory" cat-file -e "$old^{commit}" &&
         try repository "$directory" cat-file -e "$new^{commit}"; then
         problem=$(foreign 2>&1 | sed 's/^/F/')
-        [ -z "$problem" ] || [ "$force" = 1 ] || return 2
-        problem=
+        if [ -n "$problem" ]; then
+            [ "$force" = 1 ] || return 2
+            healed=R$newline$problem problem=
+            save_local_work || return 1
+            healed=$healed${newline}S$saved
+        fi
         write_rest && rm -f "$marker"
     fi
 }
@@ -60,4 +71,4 @@ resume() {
         *) tell failed "$head" ;;
     esac
 }
-keep() { tell updated "$head"; }
+keep() { tell present "$head"; }

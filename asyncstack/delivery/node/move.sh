@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # Move a checkout to another commit, and lose nobody's work. `bring` gets what it takes.
-force=@force@ newline='
-'
+force=@force@
 
 # What an update would destroy: a line each, for people.
 local_work() {
