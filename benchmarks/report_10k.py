@@ -4,7 +4,7 @@ Two shapes: a lab (100 plugins, 5 phases, 20 nodes) and the worst case for the t
 plugins, 5 phases, one node). Each stage is given in seconds and as a ratio to reading the same
 bytes with json.loads in the same run, which cancels most of what a busy machine adds.
 
-    python benchmarks/report_10k.py
+    python -m benchmarks.report_10k
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pathlib import Path
 from asyncstack.events import RunFinished, RunStarted, StepFinished, encode
 from asyncstack.journal import read_events
 from asyncstack.model import Mode, Status
-from asyncstack.reports.export import to_csv, to_json
+from asyncstack.reports.export import to_json
+from asyncstack.reports.spreadsheet import to_csv
 from asyncstack.reports.summary import summarise
 from asyncstack.reports.table import report_lines
 

@@ -90,11 +90,15 @@ def report(
 
         print_lines(report_lines(summary, terminal_width()))
         return
-    from asyncstack.reports.export import to_csv, to_json
-
-    is_json = output_format is ReportFormat.JSON
     with _stdout() as out:
-        out.write(to_json(summary) if is_json else to_csv(summary).encode())
+        if output_format is ReportFormat.JSON:
+            from asyncstack.reports.export import to_json
+
+            out.write(to_json(summary))
+        else:
+            from asyncstack.reports.spreadsheet import to_csv
+
+            out.write(to_csv(summary).encode())
 
 
 def runs(

@@ -25,6 +25,11 @@ class Reading(Struct, frozen=True):
     offset_s: float
     uncertainty_s: float
 
+    @property
+    def known(self) -> bool:
+        """Whether the clock was ever compared."""
+        return math.isfinite(self.uncertainty_s)
+
     def ours(self, node_time: float) -> float:
         """That moment by the controller's clock."""
         return node_time - self.offset_s

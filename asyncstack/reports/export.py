@@ -1,25 +1,30 @@
-"""The report for programs: JSON and CSV."""
+"""The report for programs: one JSON object."""
 
 from __future__ import annotations
-
-import csv
-import io
 
 import msgspec
 from msgspec import Struct
 
-from asyncstack.events import FORMAT_VERSION, BarrierOpened, FetchFinished, StepFinished
-from asyncstack.model import Mode, Status
+from asyncstack.events import (
+    FORMAT_VERSION,
+    BarrierOpened,
+    ClockCompared,
+    FetchFinished,
+    StepFinished,
+)
+from asyncstack.model import Mode, PhaseKey, Status
+from asyncstack.reports.steps import key_of
+from asyncstack.reports.stretches import Stretch
 from asyncstack.reports.summary import Summary
 
-__all__ = ["CSV_COLUMNS", "PhaseTotal", "PluginTotal", "Report", "to_csv", "to_json"]
-
-#: The columns of `--format csv`: one line a fetch and a step, told apart by `kind`.
-CSV_COLUMNS = (
-    *("kind", "node", "mode", "phase", "plugin", "commit", "status", "exit_code"),
-    *("start", "end", "duration_s", "user_cpu_s", "system_cpu_s"),
-    *("read_bytes", "write_bytes", "output_bytes", "received_bytes"),
-)
+__all__ = [
+    "PhaseTotal",
+    "PluginGain",
+    "PluginTotal",
+    "Report",
+    "Wait",
+    "to_json",
+]
 
 
 class PluginTotal(Struct, frozen=True):
@@ -40,8 +45,49 @@ class PhaseTotal(Struct, frozen=True):
     share: float
 
 
+class Wait(Struct, frozen=True, kw_only=True):
+    """A barrier that opened behind `phases`: `node` came last, most of the time in `plugin`.
+
+    The others were through `lead_s` before it, the first of them `waited_s`; it had begun `late_s`
+    after the first. Without that step the barrier would have opened `gain_s` sooner; without it on
+    any node, `gain_everywhere_s`.
+    """
+
+    phases: tuple[PhaseKey, ...]
+    nodes: tuple[str, ...]
+    node: str
+    plugin: str
+    phase: PhaseKey
+    step_s: float
+    duration_s: float
+    late_s: float
+    lead_s: float
+    waited_s: float
+    gain_s: float
+    gain_everywhere_s: float
+
+
+class PluginGain(Struct, frozen=True, kw_only=True):
+    """How much sooner the run would end if a plugin took no time in a phase.
+
+    `gain_s`: on any node; `gain_there_s`: on the one node where that is most. `node` is where it
+    took longest, `duration_s`.
+    """
+
+    plugin: str
+    mode: Mode
+    phase: str
+    node: str
+    duration_s: float
+    gain_s: float
+    gain_there_s: float
+
+
 class Report(Struct, frozen=True, kw_only=True):
-    """What `--format json` prints: totals, then the events that they were made from."""
+    """What `--format json` prints: totals, then the events that they were made from.
+
+    `path_s` of the run's `duration_s` were steps that all others waited for.
+    """
 
     format_version: int = FORMAT_VERSION
     run_id: str
@@ -53,9 +99,13 @@ class Report(Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     plugins: tuple[PluginTotal, ...]
     phases: tuple[PhaseTotal, ...]
+    path_s: float
+    waits: tuple[Wait, ...]
+    gains: tuple[PluginGain, ...]
     fetches: tuple[FetchFinished, ...]
     steps: tuple[StepFinished, ...]
     barriers: tuple[BarrierOpened, ...]
+    clocks: tuple[ClockCompared, ...]
 
 
 def to_json(summary: Summary) -> bytes:
@@ -82,29 +132,40 @@ def _report(summary: Summary) -> Report:
         phases=tuple(
             PhaseTotal(key.mode, key.phase, seconds, seconds / whole) for key, seconds in phases
         ),
+        path_s=summary.path.seconds,
+        waits=tuple(_wait(one) for one in summary.path.stretches if len(one.loads) > 1),
+        gains=tuple(
+            PluginGain(
+                plugin=gain.plugin,
+                mode=gain.phase.mode,
+                phase=gain.phase.phase,
+                node=gain.slowest.node,
+                duration_s=gain.slowest.duration_s,
+                gain_s=gain.everywhere_s,
+                gain_there_s=gain.there_s,
+            )
+            for gain in summary.path.gains
+        ),
         fetches=summary.fetches,
         steps=summary.steps,
         barriers=summary.barriers,
+        clocks=summary.clocks,
     )
 
 
-def to_csv(summary: Summary) -> str:
-    """The report as CSV (RFC 4180), with a heading; a field that has no meaning is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(CSV_COLUMNS)
-    for fetch in summary.fetches:
-        writer.writerow(_row("fetch", fetch))
-    for step in summary.steps:
-        writer.writerow(_row("step", step))
-    return text.getvalue()
-
-
-def _row(kind: str, event: FetchFinished | StepFinished) -> list[str]:
-    return [kind, *(_field(getattr(event, name, None)) for name in CSV_COLUMNS[1:])]
-
-
-def _field(value: str | float | None) -> str:
-    if isinstance(value, float):
-        return f"{value:.6f}"
-    return "" if value is None else str(value)
+def _wait(stretch: Stretch) -> Wait:
+    last = stretch.decisive
+    return Wait(
+        phases=stretch.phases,
+        nodes=tuple(sorted(load.node for load in stretch.loads)),
+        node=last.node,
+        plugin=last.longest.plugin,
+        phase=key_of(last.longest),
+        step_s=last.longest.duration_s,
+        duration_s=stretch.seconds,
+        late_s=last.late_s,
+        lead_s=stretch.lead_s,
+        waited_s=stretch.waited_s,
+        gain_s=stretch.gain_s(last.longest),
+        gain_everywhere_s=stretch.joint_gain_s(stretch.like(last.longest)),
+    )

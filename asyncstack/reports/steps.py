@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from asyncstack.events import BarrierOpened, SpanFinished, StepFinished
+from asyncstack.events import BarrierOpened, PhaseFinished, SpanFinished, StepFinished
 from asyncstack.model import PhaseKey, Status
 
 __all__ = ["cpu_is_known", "cpu_s", "did_run", "key_of", "worst"]
@@ -43,7 +43,7 @@ def cpu_is_known(wall_s: float) -> bool:
     return wall_s >= CPU_KNOWN_FROM_S
 
 
-def key_of(event: StepFinished | SpanFinished | BarrierOpened) -> PhaseKey:
+def key_of(event: StepFinished | SpanFinished | BarrierOpened | PhaseFinished) -> PhaseKey:
     """The phase that an event belongs to."""
     return PhaseKey(event.mode, event.phase)
 

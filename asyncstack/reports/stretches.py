@@ -12,7 +12,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
-from asyncstack.events import BarrierOpened, Event, NodeFinished, PhaseStarted, StepFinished
+from asyncstack.events import (
+    BarrierOpened,
+    Event,
+    NodeFinished,
+    PhaseFinished,
+    PhaseStarted,
+    StepFinished,
+)
 from asyncstack.model import PhaseKey
 from asyncstack.reports.clocks import Reading, readings
 from asyncstack.reports.steps import key_of
@@ -74,6 +81,11 @@ class Stretch(Struct, frozen=True, kw_only=True):
         """For how long the first node waited for the last one."""
         return self.seconds - min((n.seconds for n in self.loads if n.waits), default=self.seconds)
 
+    def like(self, step: StepFinished) -> list[StepFinished]:
+        """The same plugin in the same phase, on all of its nodes."""
+        same = (step.plugin, key_of(step))
+        return [s for load in self.loads for s in load.steps if (s.plugin, key_of(s)) == same]
+
     def gain_s(self, step: StepFinished) -> float:
         """How much sooner it would end if this one step took no time."""
         return min(step.duration_s, self.lead_s) if step.node == self.decisive.node else 0.0
@@ -104,7 +116,11 @@ def stretches(events: Sequence[Event]) -> list[Stretch]:
     for timed in zip(steps, readings(events), strict=True):
         step = timed[0]
         groups[batch_of.get(step.node, 0), number_of[key_of(step)]].append(timed)
-    return [_stretch(groups[key]) for key in sorted(groups)]
+    there: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for event in events:
+        if isinstance(event, PhaseFinished) and event.status.good and key_of(event) in number_of:
+            there[batch_of.get(event.node, 0), number_of[key_of(event)]].add(event.node)
+    return [_stretch(groups[key], there[key]) for key in sorted(groups)]
 
 
 def _batches(events: Iterable[Event]) -> dict[str, int]:
@@ -132,12 +148,15 @@ def _numbers(steps: Iterable[StepFinished], barriers: Collection[PhaseKey]) -> d
     return numbers
 
 
-def _stretch(timed: Sequence[_Timed]) -> Stretch:
+def _stretch(timed: Sequence[_Timed], there: Iterable[str]) -> Stretch:
+    """Of what was done; who was `there` and had nothing to do waited all along."""
     by_node: dict[str, list[_Timed]] = defaultdict(list)
     for one in timed:
         by_node[one[0].node].append(one)
     first = min((_begin(one) for one in timed if _is_placed(one)), default=(0.0, math.inf))
     loads = [_load(node, mine, first) for node, mine in by_node.items()]
+    idle = sorted(set(there) - by_node.keys())
+    loads += [Load(node=node, steps=(), work_s=0.0) for node in idle]
     return Stretch(
         phases=tuple(dict.fromkeys(key_of(step) for step, _ in timed)),
         loads=tuple(sorted(loads, key=lambda load: -load.seconds)),
@@ -147,7 +166,7 @@ def _stretch(timed: Sequence[_Timed]) -> Stretch:
 def _is_placed(timed: _Timed) -> bool:
     """Whether it is known when it ran; what never ran has no time."""
     step, clock = timed
-    return step.start > 0 and math.isfinite(clock.uncertainty_s)
+    return step.start > 0 and clock.known
 
 
 def _begin(timed: _Timed) -> tuple[float, float]:

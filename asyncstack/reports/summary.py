@@ -27,6 +27,7 @@ from asyncstack.events import (
     Warned,
 )
 from asyncstack.model import PhaseKey, Status
+from asyncstack.reports.clocks import Reading, readings
 from asyncstack.reports.critical import CriticalPath, critical_path
 from asyncstack.reports.steps import did_run, key_of, worst
 
@@ -52,7 +53,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """A run. Plugins are in registration order, phases in the order in which they ran.
 
     `plugin_s` and `phase_s` are the sums of the cells of a plugin and of a phase; `fetch_s` is the
-    time of a plugin's slowest fetch, for those that were fetched. `dests` is each node's $DEST.
+    time of a plugin's slowest fetch, for those that were fetched. `readings` are the clocks of the
+    `steps`, one for one; `dests` is each node's $DEST.
     """
 
     run_id: str
@@ -74,6 +76,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     spans: tuple[SpanFinished, ...]
     barriers: tuple[BarrierOpened, ...]
     clocks: tuple[ClockCompared, ...]
+    readings: tuple[Reading, ...]
     path: CriticalPath
     dests: dict[str, str]
     warnings: tuple[Warned, ...]
@@ -136,6 +139,7 @@ def summarise(events: Iterable[Event]) -> Summary:
         spans=tuple(_of(by_kind, SpanFinished)),
         barriers=tuple(_of(by_kind, BarrierOpened)),
         clocks=tuple(_of(by_kind, ClockCompared)),
+        readings=tuple(readings(events)),
         path=critical_path(events),
         dests={event.node: event.dest for event in booted},
         warnings=tuple(_of(by_kind, Warned)),

@@ -7,25 +7,21 @@ from collections import Counter, defaultdict
 from rich.console import Console
 from rich.text import Text
 
-from asyncstack.events import StepFinished
 from asyncstack.model import PhaseKey, Status
+from asyncstack.reports.barriers import barrier_table
 from asyncstack.reports.failure import outcome_lines
 from asyncstack.reports.fetches import fetch_heading, fetch_table
 from asyncstack.reports.folding import fold
-from asyncstack.reports.grid import Column, Span, lines
+from asyncstack.reports.grid import Column, lines
 from asyncstack.reports.matrix import matrix
-from asyncstack.reports.steps import cpu_is_known, cpu_s, did_run, key_of
+from asyncstack.reports.slowest import slowest_table
+from asyncstack.reports.steps import did_run
 from asyncstack.reports.summary import Summary
-from asyncstack.reports.units import bar, count, duration, share, unit_aligned
+from asyncstack.reports.units import count, duration, unit_aligned
 
 __all__ = ["print_report", "report_lines"]
 
-SLOWEST = 5
 SPANS = 8
-METER_WIDTH = 10
-
-#: Shorter waits at a barrier are noise.
-BARRIER_S = 0.1
 
 
 def print_report(summary: Summary, console: Console) -> None:
@@ -42,9 +38,9 @@ def report_lines(summary: Summary, room: int, *, outcome: bool = True) -> list[T
     sections = [
         _heading(summary),
         _matrix(summary, room) if summary.phases else fetch_table(summary),
-        _slowest(summary),
+        slowest_table(summary, room),
+        barrier_table(summary, room),
         _spans(summary),
-        _barriers(summary),
         outcome_lines(summary) if outcome else [],
     ]
     filled = [section for section in sections if section]
@@ -85,39 +81,6 @@ def _was_missed(summary: Summary, phase: PhaseKey) -> bool:
     return aborted and not any(did_run(step) for step in steps)
 
 
-def _slowest(summary: Summary) -> list[Text]:
-    steps = summary.slowest(SLOWEST)
-    if not steps:
-        return []
-    several = len(summary.nodes) > 1
-    whole = summary.total_s
-    columns = [
-        Column(("slowest steps",), tuple((s.plugin, "") for s in steps), right=False),
-        Column(("",), tuple((key_of(s).name, "") for s in steps), right=False),
-        *([Column(("node",), tuple((s.node, "") for s in steps), right=False)] if several else []),
-        Column(("time",), tuple((unit_aligned(s.duration_s), "bold") for s in steps)),
-        Column(("share",), tuple((share(s.duration_s, whole), "") for s in steps)),
-    ]
-    if any(cpu_is_known(step.duration_s) for step in steps):
-        columns.append(Column(("CPU █░ waiting",), tuple(map(_meter, steps)), right=False))
-        columns.append(Column(("",), tuple((_cpu_share(s), "") for s in steps)))
-    return lines(columns)
-
-
-def _cpu_share(step: StepFinished) -> str:
-    if not cpu_is_known(step.duration_s):
-        return ""
-    return share(cpu_s(step), step.duration_s) + " CPU"
-
-
-def _meter(step: StepFinished) -> Span:
-    """CPU as the filled part of the step's wall time, waiting as the rest."""
-    if not cpu_is_known(step.duration_s):
-        return ("", "")
-    busy = bar(cpu_s(step) / step.duration_s, METER_WIDTH)
-    return (busy + "░" * (METER_WIDTH - len(busy)), "cyan")
-
-
 def _spans(summary: Summary) -> list[Text]:
     """DevStack's own `time_start`/`time_stop` pairs, by name."""
     seconds: dict[str, float] = defaultdict(float)
@@ -132,19 +95,6 @@ def _spans(summary: Summary) -> list[Text]:
         Column(("inside the steps",), tuple((name, "") for name in names), right=False),
         Column(("time",), tuple((unit_aligned(seconds[name]), "bold") for name in names)),
         Column(("calls",), tuple((str(calls[name]), "") for name in names)),
-    ]
-    return lines(columns)
-
-
-def _barriers(summary: Summary) -> list[Text]:
-    """Who the other nodes waited for."""
-    waits = [b for b in summary.barriers if b.waited_s >= BARRIER_S and b.held_by]
-    if not waits:
-        return []
-    columns = [
-        Column(("barrier after",), tuple((key_of(b).name, "") for b in waits), right=False),
-        Column(("held by",), tuple((b.held_by, "bold") for b in waits), right=False),
-        Column(("the first waited",), tuple((unit_aligned(b.waited_s), "") for b in waits)),
     ]
     return lines(columns)
 

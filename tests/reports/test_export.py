@@ -11,7 +11,8 @@ from hypothesis import given
 
 from asyncstack.events import Event
 from asyncstack.model import Status
-from asyncstack.reports.export import CSV_COLUMNS, Report, to_csv, to_json
+from asyncstack.reports.export import Report, to_json
+from asyncstack.reports.spreadsheet import CSV_COLUMNS, to_csv
 from asyncstack.reports.summary import Summary, summarise
 from tests.helpers.journals import runs
 

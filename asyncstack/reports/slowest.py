@@ -1,0 +1,103 @@
+"""The steps that a run's time went into, and what could be had by making them faster.
+
+On one node each step counts in full. On several the slowest node of each phase decides: what is
+slow somewhere else costs nobody anything, and what all nodes do is only gained on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from asyncstack.events import StepFinished
+from asyncstack.reports.critical import Gain
+from asyncstack.reports.grid import Column, Span, lines, shortened, width
+from asyncstack.reports.steps import cpu_is_known, cpu_s, key_of
+from asyncstack.reports.summary import Summary
+from asyncstack.reports.units import bar, duration, share, unit_aligned
+
+__all__ = ["slowest_table"]
+
+SLOWEST = 5
+METER_WIDTH = 10
+NAME_ROOM = 30
+
+#: Of the whole; less is noise.
+WORTH_SAYING = 0.01
+
+
+def slowest_table(summary: Summary, room: int) -> list[Text]:
+    """The few steps that matter most, in at most `room` columns if that can be had."""
+    if len(summary.nodes) > 1:
+        return _gain_table(summary, room)
+    steps = summary.slowest(SLOWEST)
+    return _fitting(_slowest_columns(summary, steps), steps, room) if steps else []
+
+
+def _slowest_columns(summary: Summary, steps: Sequence[StepFinished]) -> list[Column]:
+    whole = summary.total_s
+    return [
+        *_named("slowest steps", steps),
+        Column(("time",), tuple((unit_aligned(s.duration_s), "bold") for s in steps)),
+        Column(("share",), tuple((share(s.duration_s, whole), "") for s in steps)),
+    ]
+
+
+def _gain_table(summary: Summary, room: int) -> list[Text]:
+    path_s = summary.path.seconds
+    gains = [g for g in summary.path.gains if g.everywhere_s >= path_s * WORTH_SAYING][:SLOWEST]
+    if not path_s or not gains:
+        return []
+    steps = [gain.slowest for gain in gains]
+    run_s = max(summary.duration_s, path_s)
+    made = _fitting(_gain_columns(gains, steps, run_s), steps, room)
+    note = (
+        f"gain: how much sooner the run ({duration(run_s)}) would end if that took no time anywhere"
+    )
+    return [*made, Text(note, "dim")]
+
+
+def _gain_columns(
+    gains: Sequence[Gain], steps: Sequence[StepFinished], run_s: float
+) -> list[Column]:
+    return [
+        *_named("to speed up first", steps),
+        Column(("slowest on",), tuple((step.node, "") for step in steps), right=False),
+        Column(("time",), tuple((unit_aligned(step.duration_s), "") for step in steps)),
+        Column(("gain",), tuple((unit_aligned(gain.everywhere_s), "bold") for gain in gains)),
+        Column(("share",), tuple((share(gain.everywhere_s, run_s), "") for gain in gains)),
+    ]
+
+
+def _named(heading: str, steps: Sequence[StepFinished]) -> list[Column]:
+    names = tuple((shortened(step.plugin, NAME_ROOM), "") for step in steps)
+    return [
+        Column((heading,), names, right=False),
+        Column(("",), tuple((key_of(step).name, "") for step in steps), right=False),
+    ]
+
+
+def _fitting(columns: list[Column], steps: Sequence[StepFinished], room: int) -> list[Text]:
+    """With what the CPU did beside it, as a picture and in per cent, as far as there is room."""
+    if any(cpu_is_known(step.duration_s) for step in steps):
+        percent = Column(("",), tuple((_cpu_share(step), "") for step in steps))
+        meter = Column(("CPU █░ waiting",), tuple(map(_meter, steps)), right=False)
+        for more in ([meter, percent], [percent]):
+            if width([*columns, *more]) <= room:
+                return lines([*columns, *more])
+    return lines(columns)
+
+
+def _cpu_share(step: StepFinished) -> str:
+    if not cpu_is_known(step.duration_s):
+        return ""
+    return share(cpu_s(step), step.duration_s) + " CPU"
+
+
+def _meter(step: StepFinished) -> Span:
+    """CPU as the filled part of the step's wall time, waiting as the rest."""
+    if not cpu_is_known(step.duration_s):
+        return ("", "")
+    busy = bar(cpu_s(step) / step.duration_s, METER_WIDTH)
+    return (busy + "░" * (METER_WIDTH - len(busy)), "cyan")
