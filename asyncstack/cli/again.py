@@ -32,13 +32,15 @@ def attach(
 
       asyncstack attach 20261121-21
     """
+    from asyncstack.cli.terminal import passphrases
     from asyncstack.journal import RunDirectory
     from asyncstack.reports.display import choose_display
     from asyncstack.run.engine import attach as take_up
 
     directory = RunDirectory.find(run)
     display = choose_display(json=json, quiet=quiet, verbose=verbose)
-    conduct(lambda shown: take_up(directory, shown), display, json=json, quiet=quiet)
+    ask = passphrases(display)
+    conduct(lambda shown: take_up(directory, shown, ask), display, json=json, quiet=quiet)
 
 
 def stop(run: Run = None) -> None:
@@ -49,11 +51,12 @@ def stop(run: Run = None) -> None:
       asyncstack stop
     """
     from asyncstack.cli.interrupt import run_interruptible
+    from asyncstack.cli.terminal import passphrases
     from asyncstack.journal import RunDirectory
     from asyncstack.run.ending import stop as end
 
     directory = RunDirectory.find(run)
-    stopped = run_interruptible(lambda: end(directory))
+    stopped = run_interruptible(lambda: end(directory, passphrases()))
     for node in stopped:
         if node.problem:
             typer.echo(f"{node.node}: unknown: {node.problem}")

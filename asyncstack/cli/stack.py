@@ -287,6 +287,7 @@ def plan(
     """
     from asyncstack.cli.interrupt import run_interruptible
     from asyncstack.cli.plan import print_plans
+    from asyncstack.cli.terminal import passphrases
     from asyncstack.run.planning import make_plan
 
     settings = RunSettings(
@@ -301,7 +302,8 @@ def plan(
         ),
         dest=dest,
     )
-    print_plans(run_interruptible(lambda: make_plan(settings, deep=deep)), json=json)
+    ask = passphrases()
+    print_plans(run_interruptible(lambda: make_plan(settings, deep=deep, ask=ask)), json=json)
 
 
 def run_command(
@@ -317,10 +319,11 @@ def run_command(
 
     `detach`: leave all of that to a background process, and print only the run's id.
     """
+    from asyncstack.cli.terminal import passphrases
     from asyncstack.run.engine import execute
 
     def work(display: Display) -> Awaitable[RunResult]:
-        return execute(settings, display, goal)
+        return execute(settings, display, goal, passphrases(display))
 
     if detach:
         from asyncstack.cli.detach import detached

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -43,6 +44,8 @@ class Live:
         self._clock = clock
         self._state = LiveState(clock())
         self._lock = threading.Lock()
+        self._screen = threading.Lock()
+        self._held: list[Text] | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._redraw, name="live view", daemon=True)
         self._live = RichLive(
@@ -61,7 +64,28 @@ class Live:
             self._state.apply(event, self._clock())
             several = len(self._state.nodes) > 1
         if _is_lasting(event):
-            self._console.print(_lasting_line(event, several=several), soft_wrap=True)
+            self._print(_lasting_line(event, several=several))
+
+    def _print(self, line: Text) -> None:
+        if self._held is None:
+            self._console.print(line, soft_wrap=True)
+        else:
+            self._held.append(line)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Leave the screen to somebody who asks the user something."""
+        with self._screen:
+            self._live.stop()
+            self._held = []
+        try:
+            yield
+        finally:
+            with self._screen:
+                held, self._held = self._held, None
+                self._live.start()
+            for line in held:
+                self._print(line)
 
     def _draw(self) -> Group:
         room, height = self._console.size
@@ -70,7 +94,9 @@ class Live:
 
     def _redraw(self) -> None:
         while not self._ended.wait(REDRAW_INTERVAL_S):
-            self._live.refresh()
+            with self._screen:
+                if self._held is None:
+                    self._live.refresh()
 
     def __enter__(self) -> Self:
         self._live.start()

@@ -13,6 +13,7 @@ from asyncstack.errors import RunDirectoryError, TransportError
 from asyncstack.journal import RunDirectory, RunRecord
 from asyncstack.run.nodes import NodeSpec, node_batches
 from asyncstack.runtime.session import stop_driver
+from asyncstack.transports.base import Ask
 
 __all__ = ["Stopped", "stop"]
 
@@ -28,7 +29,7 @@ class Stopped(Struct, frozen=True):
     problem: str = ""
 
 
-async def stop(directory: RunDirectory) -> list[Stopped]:
+async def stop(directory: RunDirectory, ask: Ask | None = None) -> list[Stopped]:
     """End the controller, if there is one, and every node's driver with all that it started.
 
     Raises RunDirectoryError if the run can't be taken up from its record.
@@ -38,7 +39,7 @@ async def stop(directory: RunDirectory) -> list[Stopped]:
         raise RunDirectoryError("doesn't say what its nodes are", path=str(directory.run_json))
     if directory.in_progress() and record.controller_pid:
         await _end_controller(directory, record.controller_pid)
-    specs = [spec for batch in node_batches(record.settings) for spec in batch]
+    specs = [spec for batch in node_batches(record.settings, ask) for spec in batch]
     stopped = await _stop_all(specs, record.run_id)
     return [stopped[spec.name] for spec in specs]
 

@@ -58,6 +58,7 @@ from asyncstack.run.stages import (
     worst,
 )
 from asyncstack.settings import RunSettings
+from asyncstack.transports.base import Ask
 
 __all__ = ["Goal", "RunResult", "attach", "execute"]
 
@@ -107,15 +108,17 @@ class _Progress(Struct):
         return [result for results in self.results.values() for result in results]
 
 
-async def execute(settings: RunSettings, display: Display, goal: Goal = "phases") -> RunResult:
+async def execute(
+    settings: RunSettings, display: Display, goal: Goal = "phases", ask: Ask | None = None
+) -> RunResult:
     """Do a run. A failed clone or step is told by the result, not raised.
 
-    Raises what is wrong with the user's input (LocalConfError, PluginError, SettingsError,
+    `ask` asks the user for the passphrase of a key. Raises what is wrong with the user's input (LocalConfError, PluginError, SettingsError,
     RunDirectoryError, ConfigError) or with a node (UnfitNodeError, ConnectionLostError); the run
     directory, once made, holds what happened until then.
     """
     Policy(max_fail=settings.nodes.max_fail)  # said before anything is done, if it is wrong
-    batches = node_batches(settings)
+    batches = node_batches(settings, ask)
     plan = plan_run(settings, [spec.local_conf for specs in batches for spec in specs])
     directory = RunDirectory.create(explicit=settings.run_directory)
     local_conf = batches[0][0].local_conf
@@ -124,7 +127,7 @@ async def execute(settings: RunSettings, display: Display, goal: Goal = "phases"
     return await _conduct(record, directory, batches, display)
 
 
-async def attach(directory: RunDirectory, display: Display) -> RunResult:
+async def attach(directory: RunDirectory, display: Display, ask: Ask | None = None) -> RunResult:
     """Take up a run whose controller is gone, where it stands, and bring it to its end.
 
     The drivers went on meanwhile. All that they said is read again; what the journal has already
@@ -138,7 +141,7 @@ async def attach(directory: RunDirectory, display: Display) -> RunResult:
             path=str(directory.path),
             hint=f"see how it went: asyncstack report {record.run_id}",
         )
-    batches = node_batches(record.settings)
+    batches = node_batches(record.settings, ask)
     record = msgspec.structs.replace(record, controller_pid=os.getpid())
     return await _conduct(record, directory, batches, display, take_up=True)
 

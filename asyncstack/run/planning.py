@@ -15,6 +15,7 @@ from asyncstack.run.nodes import node_batches, node_copies, plan_run
 from asyncstack.run.stages import Stage, boot_nodes, open_nodes
 from asyncstack.runtime.corecalls import CoreCall, core_calls, core_functions
 from asyncstack.settings import RunSettings
+from asyncstack.transports.base import Ask
 
 __all__ = ["Plan", "PlannedPlugin", "make_plan"]
 
@@ -57,12 +58,14 @@ class _Listener:
         """Nothing is kept."""
 
 
-async def make_plan(settings: RunSettings, *, deep: bool = False) -> list[Plan]:
+async def make_plan(
+    settings: RunSettings, *, deep: bool = False, ask: Ask | None = None
+) -> list[Plan]:
     """The plan of each node; `deep`: with the calls into core services. localrc is evaluated (only bash knows what it means), no plugin is.
 
     Raises what `execute` would raise for the same input.
     """
-    specs = [spec for batch in node_batches(settings) for spec in batch]
+    specs = [spec for batch in node_batches(settings, ask) for spec in batch]
     phases = plan_run(settings, [spec.local_conf for spec in specs])
     listener = _Listener()
     all_copies = node_copies(settings)

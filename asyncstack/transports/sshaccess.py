@@ -14,7 +14,7 @@ from asyncstack.model import Node
 from asyncstack.transports.base import Ask
 from asyncstack.transports.sshkeys import KeyRing
 
-__all__ = ["CONNECTS", "JumpHosts", "Link", "SshAccess"]
+__all__ = ["CONNECTS", "JumpHosts", "Link", "SharedLink", "SshAccess"]
 
 #: Connections that are made at once: below the 10 at which an sshd, or a jump host that all of
 #: them go through by a ProxyCommand, begins to drop what is not logged in yet (MaxStartups).
