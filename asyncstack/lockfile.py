@@ -1,6 +1,7 @@
 """asyncstack.lock: the exact commits of a lab, so that it can be made again next year.
 
-TOML, written beside local.conf, one table a plugin in registration order, meant to be committed:
+TOML, written beside local.conf, one table a plugin in registration order, meant to be committed.
+A plugin that nodes enable at different URLs or refs has a table for each:
 
     version = 1
 
@@ -24,7 +25,10 @@ from msgspec import Struct
 
 from asyncstack.errors import LockFileError
 
-__all__ = ["LOCK_NAME", "Lock", "LockedPlugin", "pin", "read_lock", "refresh", "write_lock"]
+__all__ = ["LOCK_NAME", "Key", "Lock", "LockedPlugin", "pin", "read_lock", "refresh", "write_lock"]
+
+#: A plugin's name, its URL without credentials, its ref.
+Key = tuple[str, str, str]
 
 #: The file's name beside local.conf.
 LOCK_NAME = "asyncstack.lock"
@@ -42,6 +46,11 @@ class LockedPlugin(Struct, frozen=True, forbid_unknown_fields=False):
     ref: str
     commit: str
 
+    @property
+    def key(self) -> Key:
+        """What it was asked for by."""
+        return self.name, self.url, self.ref
+
 
 class Lock(Struct, frozen=True):
     """The contents of a lock file."""
@@ -49,9 +58,10 @@ class Lock(Struct, frozen=True):
     plugins: tuple[LockedPlugin, ...] = ()
     path: str = ""
 
-    def find(self, name: str) -> LockedPlugin | None:
-        """Return the entry of a plugin."""
-        return next((plugin for plugin in self.plugins if plugin.name == name), None)
+    def find(self, key: Key) -> LockedPlugin | None:
+        """Return the entry of a plugin, or else one of its name."""
+        named = [plugin for plugin in self.plugins if plugin.name == key[0]]
+        return next((plugin for plugin in named if plugin.key == key), named[0] if named else None)
 
 
 class _File(Struct):
@@ -83,14 +93,14 @@ def _checked(file: _File, path: Path) -> Lock:
         hint = "it was written by another version of asyncstack; write it again"
         problem = f"has version {file.version}; this asyncstack reads version {_VERSION}"
         raise LockFileError(problem, path=str(path), hint=hint)
-    seen: set[str] = set()
+    seen: set[Key] = set()
     for plugin in file.plugin:
-        if plugin.name in seen:
+        if plugin.key in seen:
             raise LockFileError(f"names plugin {plugin.name!r} twice", path=str(path))
         if not _COMMIT.match(plugin.commit):
             problem = f"plugin {plugin.name!r}: {plugin.commit!r} is no full commit"
             raise LockFileError(problem, path=str(path))
-        seen.add(plugin.name)
+        seen.add(plugin.key)
     return Lock(tuple(file.plugin), str(path))
 
 
@@ -122,15 +132,15 @@ def write_lock(path: Path, lock: Lock) -> None:
         raise LockFileError(f"can't be written: {error}", path=str(path)) from error
 
 
-def pin(lock: Lock, wanted: Sequence[tuple[str, str, str]]) -> dict[str, str]:
-    """Return each plugin's commit for `wanted` (name, url without credentials, ref).
+def pin(lock: Lock, wanted: Sequence[Key], *, complete: bool = True) -> dict[Key, str]:
+    """Return the commit of each that is `wanted`; `complete`: nothing else may be locked.
 
     Raises LockFileError, naming everything that local.conf and the lock disagree about: a locked
     run either is exactly what was locked, or isn't one.
     """
-    differences = [_difference(lock.find(name), name, url, ref) for name, url, ref in wanted]
+    differences = [_difference(lock.find(key), *key) for key in dict.fromkeys(wanted)]
     names = {name for name, _, _ in wanted}
-    extra = [entry.name for entry in lock.plugins if entry.name not in names]
+    extra = [entry.name for entry in lock.plugins if entry.name not in names] if complete else []
     differences += [
         f"plugin {name!r} is locked, but local.conf doesn't enable it" for name in extra
     ]
@@ -141,7 +151,7 @@ def pin(lock: Lock, wanted: Sequence[tuple[str, str, str]]) -> dict[str, str]:
             path=lock.path,
             hint="bring it up to date with: asyncstack fetch --write-lock",
         )
-    return {entry.name: entry.commit for entry in lock.plugins}
+    return {entry.key: entry.commit for entry in lock.plugins}
 
 
 def _difference(entry: LockedPlugin | None, name: str, url: str, ref: str) -> str:
@@ -155,18 +165,31 @@ def _difference(entry: LockedPlugin | None, name: str, url: str, ref: str) -> st
 
 
 def refresh(
-    lock: Lock, fetched: Iterable[LockedPlugin], names: Collection[str] | None = None
+    lock: Lock,
+    fetched: Iterable[LockedPlugin],
+    names: Collection[str] | None = None,
+    *,
+    complete: bool = True,
 ) -> Lock:
-    """Return a lock that holds what was fetched, in that order.
+    """Return a lock that holds what was fetched on whichever node, in that order.
 
     With `names`, only those take their new commit; the others keep what is locked, as long as URL and
-    ref are the same.
+    ref are the same. Plugins that weren't fetched go, unless it was not `complete`. Raises
+    LockFileError if nodes have a plugin at different commits.
     """
-
-    def kept(entry: LockedPlugin) -> LockedPlugin:
-        old = lock.find(entry.name)
-        if names is None or entry.name in names or old is None:
-            return entry
-        return old if (old.url, old.ref) == (entry.url, entry.ref) else entry
-
-    return msgspec.structs.replace(lock, plugins=tuple(map(kept, fetched)))
+    locked = {entry.key: entry for entry in lock.plugins}
+    chosen: dict[Key, LockedPlugin] = {}
+    for entry in fetched:
+        keep = names is not None and entry.name not in names
+        new = locked.get(entry.key, entry) if keep else entry
+        same = chosen.setdefault(new.key, new)
+        if same.commit != new.commit:
+            raise LockFileError(
+                f"can't lock plugin {new.name!r}: one node has {same.commit[:12]}, another one has "
+                f"{new.commit[:12]}",
+                path=lock.path,
+                hint="bring all nodes to one commit with: asyncstack fetch --update --write-lock",
+            )
+    fetched_names = {name for name, _, _ in chosen}
+    others = [] if complete else [old for old in lock.plugins if old.name not in fetched_names]
+    return msgspec.structs.replace(lock, plugins=(*chosen.values(), *others))

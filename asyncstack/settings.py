@@ -17,9 +17,10 @@ class FetchSettings(Struct, frozen=True, kw_only=True):
 
     `update` moves checkouts that are there, those in `only` if it names any; with `force` also over
     local work, which is saved first. `locked`: exactly the commits of asyncstack.lock; `write_lock`
-    makes that file. `mirrors` are (FROM, TO) prefixes of URLs; `filter` is git's. `prefetch` also
-    brings what the plugins would clone by themselves later. `source` is who gets it for a node
-    that is elsewhere: the `controller`, once for all of them, or each `node` by itself.
+    makes that file. `mirrors` are (FROM, TO) prefixes of URLs; `filter` is git's. `tries` are made
+    of each source; a git that moves nothing for `stall_s` is given up. `prefetch` also brings what
+    the plugins would clone by themselves later. `source` is who gets it for a node that is
+    elsewhere: the `controller`, once for all of them, or each `node` by itself.
     """
 
     jobs: int = 16
@@ -30,6 +31,8 @@ class FetchSettings(Struct, frozen=True, kw_only=True):
     locked: bool = False
     write_lock: bool = False
     filter: str = ""
+    tries: int = 3
+    stall_s: float = 30.0
     mirrors: tuple[tuple[str, str], ...] = ()
     prefetch: bool = False
     source: Literal["controller", "node"] = "controller"

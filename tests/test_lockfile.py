@@ -75,8 +75,21 @@ def test_syntax_error_names_the_line(tmp_path: Path) -> None:
 
 def test_pin() -> None:
     """A lock that agrees gives each plugin its commit."""
-    wanted = [("heat", HEAT.url, "master"), ("ironic", IRONIC.url, "stable/2025.1")]
-    assert pin(Lock((HEAT, IRONIC)), wanted) == {"heat": A, "ironic": B}
+    assert pin(Lock((HEAT, IRONIC)), [HEAT.key, IRONIC.key]) == {HEAT.key: A, IRONIC.key: B}
+
+
+def test_pin_of_several_nodes() -> None:
+    """What two nodes enable counts once; what a third one enables may be locked besides."""
+    wanted = [HEAT.key, HEAT.key]
+    assert pin(Lock((HEAT, IRONIC)), wanted, complete=False)[HEAT.key] == A
+    with pytest.raises(LockFileError, match="'ironic' is locked"):
+        pin(Lock((HEAT, IRONIC)), wanted)
+
+
+def test_pin_of_a_plugin_at_two_refs() -> None:
+    """Nodes may enable it differently; each ref has a commit of its own."""
+    other = LockedPlugin("heat", HEAT.url, "stable/2025.1", B)
+    assert pin(Lock((HEAT, other)), [HEAT.key, other.key]) == {HEAT.key: A, other.key: B}
 
 
 def test_every_disagreement_is_named_at_once() -> None:
@@ -117,3 +130,17 @@ def test_unwritable_place(tmp_path: Path) -> None:
     """No traceback, and nothing left behind."""
     with pytest.raises(LockFileError, match="can't be written"):
         write_lock(tmp_path / "missing" / "asyncstack.lock", Lock())
+
+
+def test_refresh_from_several_nodes() -> None:
+    """A plugin that two nodes have is locked once, at the one commit that both have."""
+    assert refresh(Lock(), [IRONIC, HEAT, IRONIC]).plugins == (IRONIC, HEAT)
+    with pytest.raises(LockFileError, match="one node has") as caught:
+        refresh(Lock(), [HEAT, LockedPlugin("heat", HEAT.url, "master", B)])
+    assert "--update" in str(caught.value)
+
+
+def test_refresh_from_some_of_the_nodes() -> None:
+    """What the others have stays locked, but not what has been enabled differently since."""
+    moved = LockedPlugin("heat", HEAT.url, "stable/2025.1", B)
+    assert refresh(Lock((HEAT, IRONIC)), [moved], complete=False).plugins == (moved, IRONIC)

@@ -24,8 +24,8 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     """How to fetch. Times are seconds, 0 means never or without limit.
 
     `offline`, `update` (RECLONE), `error_on_clone`, `depth` and `timeout_s` (a single git call) are
-    DevStack's OFFLINE, RECLONE, ERROR_ON_CLONE, GIT_DEPTH and GIT_TIMEOUT. `stall_s` is how long a
-    git may neither move a byte nor use the CPU. `mirrors` are (FROM, TO) prefixes of URLs.
+    DevStack's OFFLINE, RECLONE, ERROR_ON_CLONE, GIT_DEPTH and GIT_TIMEOUT. `only` names the plugins
+    that `update` means; none: all. `stall_s` is how long a git may neither move a byte nor use the CPU. `mirrors` are (FROM, TO) prefixes of URLs.
     `force` lets an update go over local work, after saving that. `cache_directory` '' = no cache.
     `mirror_only`: into the cache and no further, for nodes elsewhere; a request's directory then
     lies in the cache, and its result's is the mirror.
@@ -35,6 +35,7 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     jobs_per_host: int = 16
     offline: bool = False
     update: bool = False
+    only: tuple[str, ...] = ()
     force: bool = False
     error_on_clone: bool = False
     depth: int = 0
@@ -53,7 +54,8 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
 
         A pinned one is even OFFLINE: its commit may be in the cache, and another one won't do.
         """
-        return self.update and (bool(request.commit) or not self.offline)
+        chosen = not self.only or request.plugin in self.only
+        return self.update and chosen and (bool(request.commit) or not self.offline)
 
 
 class FetchResult(Struct, frozen=True):

@@ -12,6 +12,7 @@ from asyncstack.cli import completion
 from asyncstack.errors import SettingsError
 
 __all__ = [
+    "DEFAULT_LOCAL_CONF",
     "AcceptNewHostKeys",
     "Deep",
     "Dest",
@@ -39,16 +40,24 @@ __all__ = [
     "Prefetch",
     "Quiet",
     "RunDir",
+    "Stall",
     "StepTimeout",
     "Strategy",
     "StrategyOption",
     "Trace",
+    "Tries",
     "UntilPhase",
     "Update",
     "Verbose",
     "WriteLock",
+    "check_lock",
     "mirrors",
+    "plugin_names",
 ]
+
+
+#: What LOCAL_CONF is if it isn't given.
+DEFAULT_LOCAL_CONF = Path("local.conf")
 
 
 class FetchSource(enum.StrEnum):
@@ -117,6 +126,23 @@ Filter = Annotated[
     str,
     typer.Option(
         "--filter", metavar="SPEC", help="A partial clone, such as blob:none, if the server can."
+    ),
+]
+Tries = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Tries for each repository and source; a stall or a cut connection costs half of one.",
+    ),
+]
+Stall = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Give a git up that has moved nothing for so long, and try again; 0: wait for ever. "
+        "GIT_TIMEOUT of localrc limits a git call in all.",
     ),
 ]
 Prefetch = Annotated[
@@ -204,3 +230,32 @@ def mirrors(values: list[str] | None) -> tuple[tuple[str, str], ...]:
             )
         pairs.append((source, target))
     return tuple(pairs)
+
+
+def plugin_names(
+    local_conf: Path, names: list[str] | None, *, update: bool
+) -> tuple[Path, tuple[str, ...]]:
+    """LOCAL_CONF and the NAMEs behind it: `--update heat` means ./local.conf as well.
+
+    Raises SettingsError for names without --update, which would be ignored.
+    """
+    given = tuple(names or ())
+    left_out = local_conf.suffix != ".conf" and not local_conf.exists()
+    if update and left_out and len(local_conf.parts) == 1 and DEFAULT_LOCAL_CONF.exists():
+        return DEFAULT_LOCAL_CONF, (local_conf.name, *given)
+    if given and not update:
+        raise SettingsError(
+            f"{' '.join(given)}: names say which plugins to update",
+            hint="add --update, or leave the names out to fetch all plugins",
+        )
+    return local_conf, given
+
+
+def check_lock(*, locked: bool, update: bool, write_lock: bool = False) -> None:
+    """Raises SettingsError for a wish to keep to the lock file and to move away from it."""
+    if locked and (update or write_lock):
+        other = "--update" if update else "--write-lock"
+        raise SettingsError(
+            f"--locked and {other} exclude each other",
+            hint="--locked keeps to the commits of asyncstack.lock, the other one renews them",
+        )

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from asyncstack.journal import RunDirectory, read_events, runs_home
 
 __all__ = ["print_outcome"]
 
 
-def print_outcome(directory: RunDirectory, *, table: bool) -> None:
-    """The timing table on stdout; failures and places on stderr."""
+def print_outcome(directory: RunDirectory, *, table: bool, lock: Path | None = None) -> None:
+    """The timing table on stdout; failures and places, that of a new lock file too, on stderr."""
     from rich.console import Console
 
     from asyncstack.cli.report import print_lines, terminal_width
@@ -29,6 +30,8 @@ def print_outcome(directory: RunDirectory, *, table: bool) -> None:
     console = Console(stderr=True, highlight=False)
     for line in failure_lines(summary, directory.path, run):
         console.print(line, soft_wrap=True)
+    if table and lock is not None:
+        print(f"lock:    {lock}", file=sys.stderr)  # noqa: T201
     if table:
         print(f"journal: {directory.events}", file=sys.stderr)  # noqa: T201
         print(f"logs:    {directory.path / 'logs'}", file=sys.stderr)  # noqa: T201

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["clean", "conduct", "fetch", "plan", "run_command", "stack", "unstack"]
 
-_LOCAL_CONF = Path("local.conf")
+_LOCAL_CONF = o.DEFAULT_LOCAL_CONF
 _INTERRUPTED = """\
 asyncstack: interrupted; what was started has been ended, what was finished is recorded
   see it: asyncstack report"""
@@ -48,6 +48,8 @@ def stack(
     locked: o.Locked = False,
     mirror: o.Mirror = None,
     filter_: o.Filter = "",
+    tries: o.Tries = 3,
+    stall: o.Stall = 30,
     prefetch: o.Prefetch = False,
     step_timeout: o.StepTimeout = 0,
     run_dir: o.RunDir = None,
@@ -76,6 +78,7 @@ def stack(
 
       asyncstack stack -n stack@10.0.0.5 -n stack@10.0.0.6
     """
+    o.check_lock(locked=locked, update=update)
     settings = RunSettings(
         local_conf=local_conf,
         selection=PhaseSelection(phase, from_phase, until_phase),
@@ -87,6 +90,8 @@ def stack(
             locked=locked,
             mirrors=o.mirrors(mirror),
             filter=filter_,
+            tries=tries,
+            stall_s=stall,
             prefetch=prefetch,
             source=fetch_from.value,
         ),
@@ -224,6 +229,8 @@ def fetch(
     write_lock: o.WriteLock = False,
     mirror: o.Mirror = None,
     filter_: o.Filter = "",
+    tries: o.Tries = 3,
+    stall: o.Stall = 30,
     run_dir: o.RunDir = None,
     json: o.Json = False,
     quiet: o.Quiet = False,
@@ -239,20 +246,24 @@ def fetch(
 
       asyncstack fetch --write-lock
 
-      asyncstack fetch local.conf heat ironic --update
+      asyncstack fetch --update heat ironic
     """
+    local_conf, only = o.plugin_names(local_conf, names, update=update)
+    o.check_lock(locked=locked, update=update, write_lock=write_lock)
     settings = RunSettings(
         local_conf=local_conf,
         fetch=FetchSettings(
             jobs=jobs,
             jobs_per_host=jobs_per_host,
             update=update,
-            only=tuple(names or ()),
+            only=only,
             force=force,
             locked=locked,
             write_lock=write_lock,
             mirrors=o.mirrors(mirror),
             filter=filter_,
+            tries=tries,
+            stall_s=stall,
             source=fetch_from.value,
         ),
         nodes=NodeSettings(
@@ -351,5 +362,5 @@ def conduct(
             typer.echo(_INTERRUPTED, err=True)
         raise typer.Exit(130) from None
     if not json:
-        print_outcome(result.directory, table=not quiet)
+        print_outcome(result.directory, table=not quiet, lock=result.lock)
     raise typer.Exit(result.exit_code)

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from shutil import rmtree
 from typing import Literal
 
@@ -75,11 +76,12 @@ _EXIT_CODES = {
 
 
 class RunResult(Struct, frozen=True):
-    """How a run ended; everything else is in its directory."""
+    """How a run ended; everything else is in its directory. `lock`: the lock file that it wrote."""
 
     status: Status
     exit_code: int
     directory: RunDirectory
+    lock: Path | None = None
 
 
 class _Progress(Struct):
@@ -89,6 +91,7 @@ class _Progress(Struct):
     results: Results = {}
     status: Status = Status.FAILED
     exit_code: int = 70
+    lock: Path | None = None
     opened: bool = False
     left: bool = False
 
@@ -211,7 +214,7 @@ async def _conduct(
                 await sinks.finish()
             if not progress.left:
                 _last_record(record, progress, redactor).write(directory.run_json)
-    return RunResult(progress.status, progress.exit_code, directory)
+    return RunResult(progress.status, progress.exit_code, directory, progress.lock)
 
 
 async def _seen(
@@ -272,8 +275,7 @@ async def _run(
         progress.status = Status.FAILED
         if all(result.status.good for result in progress.all_results()):
             progress.status = Status.OK
-            path = opened[0].spec.local_conf.path
-            save_lock(stage.settings.fetch, path, progress.all_results())
+            progress.lock = save_lock(stage.settings, progress.all_results())
             if phases:
                 await check_plugins(opened)
                 await _run_batches(stage, directory, batches, opened, phases, progress)

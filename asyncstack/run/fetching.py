@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import msgspec
 
 from asyncstack.errors import UnknownPluginError
 from asyncstack.executor import Boot
@@ -14,6 +12,7 @@ from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult, default_
 from asyncstack.git.urls import parse_url
 from asyncstack.lockfile import (
     LOCK_NAME,
+    Key,
     Lock,
     LockedPlugin,
     pin,
@@ -22,54 +21,63 @@ from asyncstack.lockfile import (
     write_lock,
 )
 from asyncstack.model import Plugin
-from asyncstack.settings import FetchSettings
+from asyncstack.settings import FetchSettings, RunSettings
 
-__all__ = ["fetch_options", "fetch_requests", "lock_path", "save_lock", "split_update"]
+__all__ = ["fetch_options", "fetch_requests", "locked_commits", "save_lock"]
 
 # What DevStack's trueorfalse takes for true.
 _TRUE = frozenset({"1", "yes", "Yes", "YES", "true", "True", "TRUE"})
 
 
-def fetch_requests(
-    settings: FetchSettings, plugins: Sequence[Plugin], local_conf: Path
-) -> list[FetchRequest]:
-    """One request a plugin, in registration order; pinned by the lock file if that is asked for.
+def locked_commits(settings: RunSettings, plugins: Sequence[Plugin]) -> Mapping[Key, str]:
+    """What the lock file says about the plugins of all nodes; nothing unless that is asked for.
 
     Raises LockFileError if the lock is missing or disagrees with the plugins, and
-    UnknownPluginError for a name in `only` that no plugin has.
+    UnknownPluginError for a name to update that no plugin has.
     """
     names = {plugin.name for plugin in plugins}
-    for name in settings.only:
+    for name in settings.fetch.only:
         if name not in names:
             raise UnknownPluginError(name, "is not enabled", hint=f"enabled: {_list(names)}")
-    commits: dict[str, str] = {}
-    if settings.locked:
-        lock = read_lock(lock_path(local_conf))
-        commits = pin(lock, [(p.name, parse_url(p.url).url, p.ref) for p in plugins])
+    if not settings.fetch.locked:
+        return {}
+    return pin(read_lock(_lock_path(settings)), list(map(_key, plugins)), complete=_all(settings))
+
+
+def fetch_requests(plugins: Sequence[Plugin], commits: Mapping[Key, str]) -> list[FetchRequest]:
+    """One request a plugin, in registration order, pinned if there is a commit for it."""
     return [
-        FetchRequest(p.name, p.url, p.ref, p.directory, commits.get(p.name, "")) for p in plugins
+        FetchRequest(p.name, p.url, p.ref, p.directory, commits.get(_key(p), "")) for p in plugins
     ]
 
 
-def lock_path(local_conf: Path) -> Path:
-    """Where the lock file of a local.conf lies: beside it."""
-    return local_conf.parent / LOCK_NAME
+def _key(plugin: Plugin) -> Key:
+    return plugin.name, parse_url(plugin.url).url, plugin.ref
 
 
-def save_lock(
-    settings: FetchSettings, local_conf: Path, results: Sequence[FetchResult]
-) -> Path | None:
+def _lock_path(settings: RunSettings) -> Path:
+    """Beside the local.conf that was named, whatever single nodes have of their own."""
+    return settings.local_conf.parent / LOCK_NAME
+
+
+def _all(settings: RunSettings) -> bool:
+    """Say whether all nodes of the lab take part, and with them all that it enables."""
+    return not settings.nodes.limit
+
+
+def save_lock(settings: RunSettings, results: Sequence[FetchResult]) -> Path | None:
     """Write the lock file if that was asked for, or refresh the one that an update has outdated.
 
-    Raises LockFileError if it can't be written.
+    Returns where, if it was written. Raises LockFileError if it can't be, or if nodes have a
+    plugin at different commits.
     """
-    path = lock_path(local_conf)
-    if not settings.write_lock and not (settings.update and path.exists()):
+    path, fetch = _lock_path(settings), settings.fetch
+    if not fetch.write_lock and not (fetch.update and path.exists()):
         return None
     lock = read_lock(path) if path.exists() else Lock(path=str(path))
     fetched = [LockedPlugin(r.plugin, parse_url(r.url).url, r.ref, r.commit) for r in results]
-    names = settings.only if settings.update and settings.only else None
-    write_lock(path, refresh(lock, fetched, names))
+    names = fetch.only if fetch.update and fetch.only else None
+    write_lock(path, refresh(lock, fetched, names, complete=_all(settings)))
     return path
 
 
@@ -81,25 +89,17 @@ def fetch_options(settings: FetchSettings, boot: Boot) -> FetchOptions:
         jobs_per_host=settings.jobs_per_host,
         offline=variables.get("OFFLINE", "") in _TRUE,
         update=settings.update or settings.locked or variables.get("RECLONE", "") in _TRUE,
+        only=settings.only,
         force=settings.force,
         error_on_clone=variables.get("ERROR_ON_CLONE", "") in _TRUE,
         depth=_number(variables.get("GIT_DEPTH", "")),
         filter=settings.filter,
         timeout_s=float(_number(variables.get("GIT_TIMEOUT", ""))),
+        stall_s=settings.stall_s,
+        tries=settings.tries,
         mirrors=settings.mirrors,
         cache_directory=default_cache_directory(os.environ),
     )
-
-
-def split_update(
-    settings: FetchSettings, requests: Sequence[FetchRequest], options: FetchOptions
-) -> list[tuple[list[FetchRequest], FetchOptions]]:
-    """The requests with the options that hold for them: `only` limits what is updated."""
-    if not (settings.update and settings.only):
-        return [(list(requests), options)]
-    chosen = [r for r in requests if r.plugin in settings.only]
-    others = [r for r in requests if r.plugin not in settings.only]
-    return [(chosen, options), (others, msgspec.structs.replace(options, update=False))]
 
 
 def _number(text: str) -> int:

@@ -22,7 +22,7 @@ from asyncstack.model import Mode, PhaseKey, Status, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import secrets_in, validate
 from asyncstack.run.copies import copy_files, due_copies
-from asyncstack.run.fetching import fetch_options, fetch_requests, split_update
+from asyncstack.run.fetching import fetch_options, fetch_requests, locked_commits
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.run.remote import RemoteNode, Results, clone_on_nodes, deliver_to_nodes
 from asyncstack.runtime.payload import DriverSettings
@@ -218,22 +218,24 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     results: Results = {}
     settings = stage.settings.fetch
     remote: list[RemoteNode] = []
+    enabled = [plugin for one in opened for plugin in one.node.booted.plugins]
+    commits = locked_commits(stage.settings, enabled)
 
     async def fetch_for(one: Opened) -> None:
         booted = one.node.booted
-        requests = fetch_requests(settings, booted.plugins, one.spec.local_conf.path)
+        requests = fetch_requests(booted.plugins, commits)
         await one.node.prepare()
         options = fetch_options(settings, booted)
         if one.spec.remote:
             remote.append(RemoteNode(one.spec.transport, tuple(requests), options))
-            return
-        mine = results.setdefault(one.node.name, [])
-        for some, how in split_update(settings, requests, options):
-            mine.extend(await fetch(some, how, stage.emit))
+        else:
+            results[one.node.name] = await fetch(requests, options, stage.emit)
 
     await _all(fetch_for, opened)
     bring = clone_on_nodes if settings.source == "node" else deliver_to_nodes
-    return results | await bring(remote, stage.emit)
+    results.update(await bring(remote, stage.emit))
+    in_order = ("", *(one.node.name for one in opened))
+    return {name: results[name] for name in in_order if name in results}
 
 
 async def check_plugins(opened: Sequence[Opened]) -> None:

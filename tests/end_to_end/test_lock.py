@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from asyncstack.events import FetchFinished
 from asyncstack.lockfile import LOCK_NAME, read_lock
 from tests.helpers.lab import Lab, repository
 
@@ -71,6 +73,70 @@ def test_locked_without_a_lock_says_how_to_make_one(lab: Lab) -> None:
     run = lab.run("fetch", lab.conf, "--locked")
     assert run.code == 2
     assert "asyncstack fetch --write-lock" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--locked", "--update"], "exclude each other"),
+        (["--locked", "--write-lock"], "exclude each other"),
+        (["one"], "names say which plugins to update"),
+    ],
+)
+def test_wishes_that_contradict_each_other(lab: Lab, arguments: list[str], said: str) -> None:
+    run = lab.run("fetch", lab.conf, *arguments)
+    assert (run.code, said in run.stderr, lab.dest.exists()) == (2, True, False), run
+
+
+def test_nodes_with_plugins_of_their_own(lab: Lab, tmp_path: Path) -> None:
+    """One lock for all of them; each is kept to what it enables, and names reach each of them."""
+    dests = {name: tmp_path / name for name in ("first", "second")}
+    inventory = ["all:", "  hosts:"]
+    for name, dest in dests.items():
+        text = lab.conf.read_text().replace(f"DEST={lab.dest}\n", f"DEST={dest}\n")
+        own = tmp_path / f"{name}.conf"
+        own.write_text(text if name == "first" else text.replace(lab.enable("two"), ""))
+        inventory.append(f"    {name}: {{ansible_connection: local, local_conf: {own}}}")
+    (tmp_path / "lab.yaml").write_text("\n".join(inventory))
+    fetch = ("fetch", lab.conf, "-i", tmp_path / "lab.yaml")
+    run = lab.run(*fetch, "--write-lock")
+    assert (run.code, f"lock:    {lab.root / LOCK_NAME}" in run.stderr) == (0, True), run
+    before = {p.name: p.commit for p in read_lock(lab.root / LOCK_NAME).plugins}
+    assert list(before) == ["one", "two"]
+    newer = commit(lab, "two")
+    assert lab.run(*fetch, "--locked").code == 0
+    assert lab.run(*fetch, "--locked", "--limit", "second").code == 0
+    run = lab.run(*fetch, "--update", "two")
+    assert run.code == 0, run
+    after = {p.name: p.commit for p in read_lock(lab.root / LOCK_NAME).plugins}
+    assert after == {"one": before["one"], "two": newer}
+    assert (head(dests["first"] / "two"), head(dests["second"] / "one")) == (newer, before["one"])
+
+
+def test_names_alone_mean_the_local_conf_here(lab: Lab) -> None:
+    """`fetch --update two`: LOCAL_CONF may be left out before names, too."""
+    lab.run("fetch", lab.conf)
+    newer, old = commit(lab, "two"), head(lab.dest / "one")
+    commit(lab, "one")
+    run = lab.run("fetch", "--update", "two", wrapper=["env", "-C", str(lab.root)])
+    assert run.code == 0, run
+    assert (head(lab.dest / "one"), head(lab.dest / "two")) == (old, newer)
+
+
+def test_tries_and_stall_reach_git(lab: Lab, tmp_path: Path) -> None:
+    """A git that does nothing is given up after --stall, and asked --tries times in all."""
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/sh\ncase "$*" in *clone*) exec sleep 100;; esac\nexec {shutil.which("git")} "$@"\n'
+    )
+    fake.chmod(0o755)
+    path = f"{fake.parent}:{lab.environment['PATH']}"
+    limits = ("--tries", "1", "--stall", "0.2")
+    run = lab.run("fetch", lab.conf, *limits, environment={"PATH": path})
+    assert run.code == 1
+    ends = {(event.plugin, event.attempts) for event in run.of(FetchFinished)}
+    assert ends == {("one", 3), ("two", 3)}, run  # a stall costs half a try
 
 
 def test_an_unknown_name_is_refused(lab: Lab) -> None:
