@@ -1,13 +1,14 @@
 """Bring plugins to nodes over the connection that is there, or have the nodes clone by themselves.
 
 `open_depot` gives a Depot, whose `deliver` serves one node; call it for all nodes at once.
-`clone_on_node` is `--fetch-from node`.
+`clone_on_node` is `--fetch-from node`, `open_seed` what `--fetch-from seed` needs besides.
 """
 
 from __future__ import annotations
 
 from asyncstack.delivery.cloning import clone_on_node
+from asyncstack.delivery.relay import open_seed
 from asyncstack.delivery.session import Depot, open_depot
 from asyncstack.delivery.values import Parcel
 
-__all__ = ["Depot", "Parcel", "clone_on_node", "open_depot"]
+__all__ = ["Depot", "Parcel", "clone_on_node", "open_depot", "open_seed"]

@@ -22,7 +22,7 @@ from asyncstack.git.refs import RefKind, extra_refspec, kind_of_ref
 from asyncstack.git.urls import parse_url
 from asyncstack.transports.base import Transport
 
-__all__ = ["Order", "clone_on_node", "send_orders"]
+__all__ = ["Order", "clone_on_node", "fail_silent", "send_orders"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,15 @@ async def send_orders(
         status = await process.wait()
         words = process.stderr_tail().decode("utf-8", "replace").strip()
         ended = "was lost" if status is None else f"ended with status {status}"
-        for order in orders:
-            order.lacking.task.fail(words or f"the node's side {ended}", failure=FailureClass.RESET)
+        fail_silent(orders, words or f"the node's side {ended}")
+
+
+def fail_silent(orders: Sequence[Order], message: str) -> None:
+    """End the orders that a node has said nothing of, and will say nothing any more."""
+    for order in orders:
+        task = order.lacking.task
+        if not order.source or task.detour:  # else it has left its detour, and goes on elsewhere
+            task.fail(message, failure=FailureClass.RESET)
 
 
 def _lines(order: Order, options: FetchOptions) -> bytes:

@@ -29,7 +29,8 @@ def command(*names: str, **values: int | str) -> str:
     """Return the command line of a node script; `@name@` in it stands for a number or a word."""
     options = shlex.join(config_options())
     files = [(_FOLDER / f"{name}.sh").read_text("utf-8") for name in ("common", *names)]
-    script = "".join([f'git_() {{ $bounded git {options} "$@"; }}\n', *files])
+    start = f'$bounded git {options} "$@"'
+    script = "".join([f"git_() {{ {start}; }}\nexec_git() {{ exec {start}; }}\n", *files])
     for key, value in values.items():
         script = script.replace(f"@{key}@", shlex.quote(str(value)))
     return script

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 import anyio
 from anyio import BrokenResourceError, ClosedResourceError
+from msgspec import structs
 
 from asyncstack.checkouts.rules import Action
 from asyncstack.checkouts.values import FetchOptions, FetchResult
+from asyncstack.delivery.cloning import Order, fail_silent, send_orders
 from asyncstack.delivery.looking import Lacking, look
 from asyncstack.delivery.payloads import Payload
 from asyncstack.delivery.replies import read_replies
 from asyncstack.delivery.scripts import command, line
+from asyncstack.delivery.seed import Seed, refspec_of
 from asyncstack.delivery.tasks import Batch
 from asyncstack.delivery.values import Parcel
 from asyncstack.delivery.workshop import Workshop, open_workshop
@@ -47,10 +50,12 @@ class Depot:
         parcels: Sequence[Parcel],
         options: FetchOptions,
         emit: Emit,
+        *,
+        seed: Seed | None = None,
     ) -> list[FetchResult]:
         """Bring every parcel to its directory on one node; return results in the order given.
 
-        A repository that fails, or a node that is lost, is a value and stops no other. Cancelling
+        What a `seed` has the node gets from there; if it can't, from here. A repository that fails, or a node that is lost, is a value and stops no other. Cancelling
         ends the node's side, which removes what is half made.
         """
         batch = Batch(transport.node.name, parcels, emit)
@@ -60,11 +65,24 @@ class Depot:
             except ConnectionLostError as error:
                 batch.fail_rest(error.problem)
                 todo = []
+            if todo and seed is not None:
+                todo = await _from_seed(batch, transport, parcels, options, todo, seed)
             if todo:
                 # The end of a batch is its longest checkout, so that one must not come last.
                 todo.sort(key=lambda one: -_weight(parcels[one.task.number]))
                 await self._send(batch, transport, parcels, options, todo)
         return batch.results()
+
+    async def lacking(
+        self, transport: Transport, parcels: Sequence[Parcel], options: FetchOptions
+    ) -> list[Parcel]:
+        """Return what a node needs something of; nothing is done, and no event is emitted."""
+        batch = Batch(transport.node.name, parcels, lambda _: None)
+        try:
+            todo = await look(batch, transport, options, refs=False)
+        except ConnectionLostError:
+            return []
+        return [parcels[one.task.number] for one in todo]
 
     async def _send(
         self,
@@ -132,6 +150,33 @@ class Depot:
                 return None
             contents = made
         return Payload.open(str(lacking.task.number), contents)
+
+
+async def _from_seed(
+    batch: Batch,
+    transport: Transport,
+    parcels: Sequence[Parcel],
+    options: FetchOptions,
+    todo: Sequence[Lacking],
+    seed: Seed,
+) -> list[Lacking]:
+    """Let a node get what a seed has; return what is still to do."""
+    orders = []
+    for one in todo:
+        parcel = parcels[one.task.number]
+        source = seed.source(parcel)
+        if source:
+            one.task.detour = seed.node
+            orders.append(Order(one, source, parcel.target, refspec_of(parcel)))
+    if orders:
+        how = structs.replace(
+            options, jobs=seed.jobs, tries=1, depth=0, filter="", offline=False, stall_s=0
+        )
+        try:
+            await send_orders(batch, transport, how, orders)
+        except* ConnectionLostError as group:
+            fail_silent(orders, str(group.exceptions[0]))
+    return [one for one in todo if one.task.result is None]
 
 
 def _weight(parcel: Parcel) -> int:

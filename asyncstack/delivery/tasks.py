@@ -19,19 +19,32 @@ from asyncstack.model import FetchStatus, Suspicion
 
 __all__ = ["Batch", "Task"]
 
+#: What no other way of getting there cures.
+_ENDS_DETOURS = frozenset(
+    {
+        FailureClass.DISK_FULL,
+        FailureClass.LOCAL_CHANGES,
+        FailureClass.PERMISSION,
+        FailureClass.REFUSED_BY_US,
+    }
+)
 #: Seconds between two progress events of one repository.
 _PROGRESS_EVERY_S = 0.1
 
 
 @dataclass(slots=True)
 class Task:
-    """One repository on its way to one node. It ends exactly once: `finish` or `fail`."""
+    """One repository on its way to one node. It ends exactly once: `finish` or `fail`.
+
+    On a `detour`, by way of another node, what fails there has a second way and is told as a retry.
+    """
 
     number: int
     node: str
     request: FetchRequest
     emit: Emit
     result: FetchResult | None = None
+    detour: str = ""
     _started: float = 0.0
     _sent: int = 0
     _sent_at: float = 0.0
@@ -72,7 +85,7 @@ class Task:
                 url=parse_url(self.request.url).url,
                 attempt=attempt,
                 reason=classify(words).value,
-                message=words.strip().rpartition("\n")[2],
+                message=_last(words),
                 delay_s=delay_s,
                 node=self.node,
             )
@@ -83,8 +96,13 @@ class Task:
         self, message: str, *, failure: FailureClass | None = None, hint: str = "", commit: str = ""
     ) -> None:
         """End as failed; git's words tell the class of failure if it isn't given."""
+        if self.result is not None:
+            return
         words = redact(message).strip()
         failure = failure or classify(words)
+        if self.detour and failure not in _ENDS_DETOURS:
+            self.leave_detour(words or failure.value)
+            return
         self.finish(
             FetchStatus.FAILED,
             message=words or "it ended without a word",
@@ -92,6 +110,11 @@ class Task:
             failure=failure,
             commit=commit,
         )
+
+    def leave_detour(self, words: str) -> None:
+        """Say that it doesn't come by way of the seed, and let it come from the controller."""
+        seed, self.detour = self.detour, ""
+        self.retry(self._attempts, 0.0, f"not from {seed}, but from here: {_last(words)}")
 
     def finish(
         self,
@@ -136,6 +159,10 @@ class Task:
             "send": round(max(0.0, between - self._started), 6),
             "checkout": round(max(0.0, end - between), 6),
         }
+
+
+def _last(words: str) -> str:
+    return words.strip().rpartition("\n")[2]
 
 
 @dataclass(slots=True)

@@ -103,7 +103,8 @@ detach() {
 
 clone_whole() {
     set -- clone --quiet --no-checkout --no-local --template= "$@" -- "$source" "$tree"
-    [ -z "$extra" ] || set -- -c "remote.origin.fetch=$extra" "$@"
+    # All tags come anyway, and git takes none twice.
+    case $extra in '' | +refs/tags/*) ;; *) set -- -c "remote.origin.fetch=$extra" "$@" ;; esac
     persist "$@" || return
     read -r made <"$tree/.git/HEAD"
     made=${made#ref: refs/heads/}
@@ -178,6 +179,22 @@ bring() {
     try repository "$directory" cat-file -e "$commit^{commit}"
 }
 
+# A seed that can't be reached is found out once, not by each repository in its turn.
+probed=
+reaches_seed() {
+    if [ -z "$probed" ]; then
+        bounded='timeout --foreground -k 1 15'
+        if try git_ ls-remote -- "$source" HEAD </dev/null; then
+            probed=yes
+        else
+            probed=${problem:-no answer within 15 s}
+        fi
+        bounded=
+    fi
+    problem=$probed
+    [ "$probed" = yes ]
+}
+
 finish() {
     take_token
     echo "$index"
@@ -194,6 +211,12 @@ while IFS=$us read -r index kind directory url source ref commit extra abbreviat
     unfinished && IFS= read -r user && IFS= read -r password; do
     set -- "$@" "${directory%/*}"
     pinned=$commit
-    if make_work; then finish & else tell failed ''; fi
+    if [ "$source" != "$url" ] && ! reaches_seed; then
+        tell failed ''
+    elif make_work; then
+        finish &
+    else
+        tell failed ''
+    fi
 done
 wait
