@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,9 @@ class Interrupted(Exception):  # noqa: N818 – what happened, not what went wro
 
 def run_interruptible(work: Callable[[], Awaitable[T]]) -> T:
     """Run `work` to its end. Raises what it raises, or Interrupted after a signal."""
+    # What is written to a connection that has just died makes asyncio warn, once a packet. That it
+    # died is told by ourselves; errors that nobody has caught are still shown.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     return anyio.run(_run, work)
 
 

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import msgspec
 
 from asyncstack.delivery import Parcel, clone_on_node, open_depot
-from asyncstack.errors import TransportError
 from asyncstack.events import Emit
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult, fetch
-from asyncstack.git.failures import FailureClass
+from asyncstack.run.persistence import persist
 from asyncstack.transports.base import Transport
 
 __all__ = ["RemoteNode", "Results", "clone_on_nodes", "deliver_to_nodes"]
 
-#: How often a node is served whose connection dies meanwhile.
-TRIES = 4
-
 #: Per node, how its repositories ended; '' is the controller, where nothing got as far as a node.
 Results = dict[str, list[FetchResult]]
-
-R = TypeVar("R", bound=FetchRequest)
 
 
 class RemoteNode(msgspec.Struct, frozen=True):
@@ -65,8 +55,8 @@ async def deliver_to_nodes(nodes: Sequence[RemoteNode], emit: Emit) -> Results:
                 for r in node.requests
                 if mirrors[r.url, r.ref, r.commit].status.good
             ]
-            results[node.transport.node.name] = await _persist(
-                node, parcels, partial(depot.deliver, emit=emit)
+            results[node.transport.node.name] = await persist(
+                node.transport, parcels, node.options, depot.deliver, emit
             )
 
         async with anyio.create_task_group() as tasks:
@@ -80,34 +70,14 @@ async def clone_on_nodes(nodes: Sequence[RemoteNode], emit: Emit) -> Results:
     results: Results = {}
 
     async def clone(node: RemoteNode) -> None:
-        results[node.transport.node.name] = await _persist(
-            node, node.requests, partial(clone_on_node, emit=emit)
+        results[node.transport.node.name] = await persist(
+            node.transport, node.requests, node.options, clone_on_node, emit
         )
 
     async with anyio.create_task_group() as tasks:
         for node in nodes:
             tasks.start_soon(clone, node)
     return results
-
-
-async def _persist(
-    node: RemoteNode,
-    requests: Sequence[R],
-    bring: Callable[[Transport, Sequence[R], FetchOptions], Awaitable[list[FetchResult]]],
-) -> list[FetchResult]:
-    """Bring repositories to a node; those that a dying connection has swallowed, once more."""
-    done: dict[str, FetchResult] = {}
-    todo = list(requests)
-    for attempt in range(1, TRIES + 1):
-        for one in await bring(node.transport, todo, node.options):
-            done[one.plugin] = one
-        todo = [r for r in requests if done[r.plugin].failure is FailureClass.RESET]
-        if not todo or attempt == TRIES:
-            break
-        await anyio.sleep(random.uniform(0.5, 1.5) * attempt)  # noqa: S311 – nodes lose it at once
-        with suppress(TransportError):
-            await node.transport.connect()
-    return [done[r.plugin] for r in requests]
 
 
 def _parcel(request: FetchRequest, mirror: FetchResult) -> Parcel:

@@ -41,6 +41,7 @@ __all__ = [
     "forget_driver",
     "has_driver",
     "new_nonce",
+    "reconnect_delays",
     "release_driver",
     "start_driver",
     "stop_driver",
@@ -123,7 +124,7 @@ class Session:
         """Connect and follow again. Raises ConnectionLostError when the time for that is up."""
         self._on_connection(False, lost.problem)
         give_up = anyio.current_time() + self._reconnect_s
-        for delay in _backoff():
+        for delay in reconnect_delays():
             try:
                 await self._transport.connect()
                 if self._beginning and not self._parser.received:
@@ -189,8 +190,11 @@ class Session:
         return []
 
 
-def _backoff() -> Iterator[float]:
-    # Seconds: quick at first, for most losses are short; jittered, for all nodes lose theirs at once.
+def reconnect_delays() -> Iterator[float]:
+    """Seconds to wait before each further try to get a lost connection back, without end.
+
+    Quick at first, for most losses are short; jittered, for all nodes lose theirs at once.
+    """
     delay = 0.25
     while True:
         yield delay * random.uniform(0.5, 1.5)  # noqa: S311

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +85,10 @@ class SshLab(Lab):
             process.communicate()
         for daemon in self.daemons:
             daemon.stop()
+        # A test that has failed may have left drivers behind.
+        for left in self.driven(0):
+            with suppress(ProcessLookupError):
+                os.kill(int(left.split()[0]), signal.SIGKILL)
 
     def daemon(self, *extra: str) -> Sshd:
         """One more sshd."""

@@ -1,0 +1,87 @@
+"""Links that are cut, frozen and slow: nothing is lost and nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+from asyncstack.events import ConnectionChanged, FetchFinished, FetchStarted
+from asyncstack.runtime.payload import DriverSettings, build_payload
+from tests.helpers.gitserver import git
+from tests.helpers.lab import repository
+from tests.helpers.link import Link
+from tests.ssh.lab import SshLab
+from tests.ssh.proof import assert_nothing_lost, enable_witnesses
+
+#: Bytes that a login takes, both ways; and that are sent to start a driver.
+LOGIN = 5000
+PAYLOAD = len(build_payload(DriverSettings(nonce=""), {}))
+
+
+def dice() -> random.Random:
+    """Chance that can be had again: what is printed is shown when a test fails."""
+    seed = int(os.environ.get("SEED", "0")) or random.randrange(1, 10**6)
+    print(f"SEED={seed}")  # noqa: T201
+    return random.Random(seed)
+
+
+def budgets(chance: random.Random) -> Iterator[int]:
+    """What each connection may carry, in both directions, before it is cut: 28 cuts."""
+    # The first one is behind the login, because a node that can't be reached at all is no node.
+    yield chance.randrange(LOGIN, LOGIN + PAYLOAD)
+    for _ in range(2):
+        yield chance.randrange(LOGIN // 10, LOGIN + PAYLOAD)
+    yield LOGIN + PAYLOAD + chance.randrange(10_000)
+    for _ in range(24):
+        yield chance.randrange(LOGIN // 10, 5 * LOGIN)
+
+
+def test_fifty_cuts_at_random_places(lab: SshLab) -> None:
+    """28 a node, if it talks that long: in logins, in the boot, in phases and between them."""
+    chance = dice()
+    daemons = [lab.daemon(), lab.daemon()]
+    with (
+        Link(daemons[0].port) as first,
+        Link(daemons[1].port) as second,
+    ):
+        lab.node("one", daemons[0], port=first.port)
+        lab.node("two", daemons[1], port=second.port)
+        enable_witnesses(lab, "first", "second", "third", kib=20)
+        lab.write_inventory()
+        assert lab.stack(command="fetch").code == 0
+        first.budgets, second.budgets = budgets(chance), budgets(chance)
+        outcome = lab.stack()
+    assert outcome.code == 0, outcome
+    assert first.cuts + second.cuts >= 50
+    assert "socket.send" not in outcome.stderr
+    assert_nothing_lost(lab, outcome.directory)
+    assert {event.node for event in outcome.of(ConnectionChanged) if not event.up} == {"one", "two"}
+
+
+def test_a_delivery_that_is_cut_again_and_again(lab: SshLab) -> None:
+    """What has arrived stays, the rest is brought; each repository has one beginning and one end."""
+    chance = dice()
+    daemon = lab.daemon()
+    names = ("first", "second", "third")
+    with Link(daemon.port) as link:
+        node = lab.node("one", daemon, port=link.port)
+        enable_witnesses(lab, *names)
+        for name in names:
+            (lab.repositories / name / "noise").write_bytes(chance.randbytes(300_000))
+            repository(lab.repositories / name, {})
+        lab.write_inventory()
+        link.budgets = iter(
+            [LOGIN + PAYLOAD + 30_000, *(chance.randrange(LOGIN, 300_000) for _ in range(5))]
+        )
+        outcome = lab.stack()
+    assert outcome.code == 0, outcome
+    assert link.cuts >= 5
+    assert_nothing_lost(lab, outcome.directory)
+    once = dict.fromkeys((*names, "keeper"), 1)
+    assert Counter(e.plugin for e in outcome.of(FetchStarted) if e.node) == once
+    assert Counter(e.plugin for e in outcome.of(FetchFinished) if e.node) == once
+    for name in names:
+        git("-C", node.dest / name, "fsck", "--strict")
+        assert git("-C", node.dest / name, "status", "--porcelain") == ""
