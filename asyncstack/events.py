@@ -180,7 +180,10 @@ class FetchRetried(Event, frozen=True, kw_only=True):
 
 
 class FetchFinished(Event, frozen=True, kw_only=True):
-    """One repository is done. `stages` splits `duration_s` (connect, negotiate, receive, …)."""
+    """One repository is done. `stages` splits `duration_s` (connect, negotiate, receive, …).
+
+    `message` says what went wrong, `hint` the way out where there is one.
+    """
 
     plugin: str
     url: str
@@ -197,6 +200,7 @@ class FetchFinished(Event, frozen=True, kw_only=True):
     objects: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     message: str = ""
+    hint: str = ""
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True):

@@ -49,6 +49,7 @@ def tell_end(result: FetchResult, emit: Emit) -> FetchResult:
             objects=result.objects,
             stages=result.stages,
             message=result.message,
+            hint=result.hint,
         )
     )
     return result

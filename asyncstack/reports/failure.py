@@ -136,6 +136,7 @@ def _fetch_block(fetch: FetchFinished) -> list[Text]:
         Text.assemble(("  from     ", "dim"), fetch.url),
         Text.assemble(("  ref      ", "dim"), fetch.ref),
         *(Text.assemble(("  │ ", "red"), one_line(line)) for line in fetch.message.splitlines()),
+        *([Text.assemble(("  way out  ", "dim"), fetch.hint)] if fetch.hint else []),
     ]
 
 

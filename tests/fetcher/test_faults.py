@@ -76,6 +76,8 @@ async def test_what_a_retry_cant_cure(
     assert (result.status, result.failure) == (FetchStatus.FAILED, failure)
     assert result.attempts == 1
     assert not bench.of(FetchRetried)
+    (finished,) = bench.of(FetchFinished)
+    assert (finished.message, finished.hint) == (result.message, result.hint)
     assert result.message
     assert result.hint
 

@@ -78,12 +78,14 @@ def test_a_failed_fetch_gives_gits_last_words(tmp_path: Path) -> None:
         status=FetchStatus.FAILED,
         attempts=3,
         message="fatal: couldn't find remote ref no-such",
+        hint="check the ref of its enable_plugin line",
     )
     told = text(fetch, root=tmp_path)
     assert "✗ ironic fetch failed" in told
     assert "3 tries" in told
     assert "https://h/ironic" in told
     assert "│ fatal: couldn't find remote ref no-such" in told
+    assert "  way out  check the ref of its enable_plugin line" in told
 
 
 def test_lost_and_unreachable_nodes_are_told_apart(tmp_path: Path) -> None:
