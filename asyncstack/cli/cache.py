@@ -47,7 +47,7 @@ def list_(directory: Directory = None, as_json: AsJson = False) -> None:
     for state in states:
         _print_state(state)
     total = sum(state.size_bytes for state in states)
-    _print(f"{_size(total):>10}  in {len(states)} mirrors below {_root(directory)}")
+    _print(f"{_size(total):>10}  in {_mirrors(len(states))} below {_root(directory)}")
 
 
 def prune(
@@ -73,7 +73,7 @@ def prune(
     for state in gone:
         _print_state(state)
     total = sum(state.size_bytes for state in gone)
-    _print(f"{_size(total):>10}  freed, {len(gone)} mirrors removed")
+    _print(f"{_size(total):>10}  freed, {_mirrors(len(gone))} removed")
 
 
 def verify(
@@ -120,6 +120,10 @@ def _root(directory: Path | None) -> Path:
 def _print_state(state: MirrorState) -> None:
     age = _age(time.time() - state.used) if state.used else "never"
     _print(f"{_size(state.size_bytes):>10}  used {age:<14} {state.url or state.path}")
+
+
+def _mirrors(count: int) -> str:
+    return f"{count} mirror{'' if count == 1 else 's'}"
 
 
 def _age(seconds: float) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from asyncstack.errors import SettingsError
 from asyncstack.fetcher.cache import Cache, read_facts, sound
 from asyncstack.fetcher.workspace import remove_tree, sweep
 from asyncstack.git.commands import Git, check_objects
 from asyncstack.git.environment import base_environment
 from asyncstack.git.layout import pack_files
 from asyncstack.git.process import Limits
+from asyncstack.git.urls import parse_url
 
 __all__ = ["MirrorState", "Verdict", "list_mirrors", "prune", "verify"]
 
@@ -85,14 +87,28 @@ def _remove(path: Path) -> None:
     remove_tree(going)
 
 
+def _chosen(cache: Cache, names: Sequence[str]) -> list[tuple[Path, str]]:
+    known = [(path, read_facts(path).url) for path in cache.mirrors()]
+    if not names:
+        return known
+    wanted = {parse_url(name).url for name in names}
+    missing = sorted(wanted - {url for _, url in known})
+    if missing:
+        raise SettingsError(
+            f"{', '.join(missing)}: the cache has no mirror of it",
+            hint="asyncstack cache list shows the URLs of those that there are",
+        )
+    return [(path, url) for path, url in known if url in wanted]
+
+
 async def verify(root: Path, *, names: Sequence[str] = ()) -> AsyncIterator[Verdict]:
-    """Check every object of every mirror (or of those whose URL is named); set bad ones aside."""
+    """Check every object of every mirror (or of those whose URL is named); set bad ones aside.
+
+    Raises SettingsError for a URL that has no mirror.
+    """
     cache = Cache(root)
     git = Git(base_environment(os.environ), Limits())
-    for path in list(cache.mirrors()):
-        url = read_facts(path).url
-        if names and url not in names:
-            continue
+    for path, url in _chosen(cache, names):
         problem = (
             "" if sound(path) else "a pack is missing, cut off, or not the one its index means"
         )

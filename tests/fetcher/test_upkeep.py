@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from asyncstack.cli.cache import app
+from asyncstack.errors import SettingsError
 from asyncstack.events import Warned
 from asyncstack.fetcher.cache import default_cache_directory
 from asyncstack.fetcher.files import share_file
@@ -181,7 +182,7 @@ async def test_prune_removes_what_nobody_uses(
     facts = mirror_of(bench, "other") / "asyncstack.json"
     facts.write_text(json.dumps({**json.loads(facts.read_text()), "used": 1.0}))
     printed = run.invoke(app, ["prune", "--days", "7", "--cache", str(bench.cache)])
-    assert "1 mirrors removed" in printed.output
+    assert "1 mirror removed" in printed.output
     assert mirror_of(bench).is_dir()
     assert not list(bench.cache.glob("other-*"))
 
@@ -201,6 +202,16 @@ async def test_verify(served: Path, server: SmartHttp, bench: Bench, run: CliRun
     lab = Bench(bench.dest.with_name("dest2"), bench.cache)
     assert (await lab.one(server.url("plugin.git"))).status is FetchStatus.CLONED
     assert mirror_of(lab).is_dir()
+
+
+async def test_verify_of_what_isnt_there(server: SmartHttp, bench: Bench, run: CliRunner) -> None:
+    """A URL without a mirror is said, not passed over; credentials don't count."""
+    await bench.one(server.url("plugin.git"))
+    named = await invoke(run, "verify", "--cache", str(bench.cache), server.url("nope.git"))
+    assert isinstance(named.exception, SettingsError)
+    assert server.url("nope.git") in str(named.exception)
+    url = server.url("plugin.git", userinfo="user:pw")
+    assert (await invoke(run, "verify", "--cache", str(bench.cache), url)).exit_code == 0
 
 
 def test_nothing_there_yet(tmp_path: Path, run: CliRunner) -> None:
