@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from asyncstack import __version__
-from asyncstack.cli import again, cache, demo, report, stack
+from asyncstack.cli import again, cache, demo, hosts, report, stack
 from asyncstack.cli.help import Command, Group
 
 __all__ = ["app"]
@@ -63,8 +63,7 @@ for command in (
 ):
     app.command(cls=Command)(command)
 
-app.add_typer(cache.app, name="cache")
-
-for registered in cache.app.registered_commands:
-    registered.cls = Command
-app.add_typer(cache.app, name="cache", cls=Group)
+for name, group in (("cache", cache.app), ("hosts", hosts.app)):
+    for registered in group.registered_commands:
+        registered.cls = Command
+    app.add_typer(group, name=name, cls=Group)

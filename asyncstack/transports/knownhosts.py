@@ -57,10 +57,11 @@ class KeyState(enum.Enum):
 
 
 class Verdict(Struct, frozen=True):
-    """`place` is the FILE:LINE that says so, if one does."""
+    """`place` is the FILE:LINE that says so, if one does, and `kind` that of the key there."""
 
     state: KeyState
     place: str = ""
+    kind: str = ""
 
 
 def judge(files: Sequence[Path], name: HostName, offered: Sequence[asyncssh.SSHKey]) -> Verdict:
@@ -70,24 +71,29 @@ def judge(files: Sequence[Path], name: HostName, offered: Sequence[asyncssh.SSHK
     down. Known by none, but of which there are some, it has changed.
     """
     lines = list(_lines(files, name.text)) or list(_lines(files, name.without_port))
-    revoked = [place for place, _, bad in lines if any(key in bad for key in offered)]
-    if revoked:
-        return Verdict(KeyState.REVOKED, revoked[0])
+    for place, _, bad in lines:
+        for key in offered:
+            if key in bad:
+                return Verdict(KeyState.REVOKED, place, key.get_algorithm())
     known = [(place, key) for place, keys, _ in lines for key in keys]
     agreeing = [(place, key) for place, key in known if key in offered]
     kinds = {key.get_algorithm() for _, key in agreeing}
     contradicting = [
-        place
+        (place, key)
         for place, key in known
         if key not in offered
         and key.get_algorithm() not in kinds
         and any(key.get_algorithm() == one.get_algorithm() for one in offered)
     ]
-    if contradicting:
-        return Verdict(KeyState.CHANGED, contradicting[0])
-    if agreeing:
-        return Verdict(KeyState.KNOWN, agreeing[0][0])
-    return Verdict(KeyState.CHANGED, known[0][0]) if known else Verdict(KeyState.UNKNOWN)
+    for state, reasons in (
+        (KeyState.CHANGED, contradicting),
+        (KeyState.KNOWN, agreeing),
+        (KeyState.CHANGED, known),
+    ):
+        if reasons:
+            place, key = reasons[0]
+            return Verdict(state, place, key.get_algorithm())
+    return Verdict(KeyState.UNKNOWN)
 
 
 def _lines(
