@@ -15,7 +15,7 @@ def print_outcome(directory: RunDirectory, *, table: bool, lock: Path | None = N
     """The timing table on stdout; failures and places, that of a new lock file too, on stderr."""
     from rich.console import Console
 
-    from asyncstack.cli.report import print_lines, terminal_width
+    from asyncstack.cli.output import print_lines, terminal_width
     from asyncstack.reports.failure import failure_lines
     from asyncstack.reports.summary import summarise
     from asyncstack.reports.table import report_lines

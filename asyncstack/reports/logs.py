@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from asyncstack.events import Event, NodeBooted, RunFinished, StepFinished, StepStarted
 from asyncstack.model import PhaseKey
+from asyncstack.reports.choosing import fits
 
 __all__ = ["LogFollower", "LogPrinter", "Selection", "StepLog", "step_logs"]
 
@@ -33,7 +34,7 @@ class StepLog:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which steps are meant: shell patterns; empty means all."""
+    """Which steps are meant: a list of nodes as `fits` takes it, shell patterns; empty means all."""
 
     node: str = ""
     plugin: str = ""
@@ -41,8 +42,10 @@ class Selection:
 
     def fits(self, step: StepLog) -> bool:
         """True if the step is meant."""
-        pairs = ((step.node, self.node), (step.plugin, self.plugin), (step.phase, self.phase))
-        return all(not pattern or fnmatchcase(value, pattern) for value, pattern in pairs)
+        pairs = ((step.plugin, self.plugin), (step.phase, self.phase))
+        return fits(self.node, step.node) and all(
+            not pattern or fnmatchcase(value, pattern) for value, pattern in pairs
+        )
 
 
 def step_logs(events: Iterable[Event]) -> list[StepLog]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from asyncstack.cli.report import ReportFormat, logs, report, runs
+from asyncstack.cli.logs import logs
+from asyncstack.cli.report import ReportFormat, report, runs
 from asyncstack.errors import RunDirectoryError, SettingsError
 from asyncstack.events import Event, RunFinished, encode
 from asyncstack.journal import RecordedNode, RunDirectory, RunRecord
@@ -161,7 +162,7 @@ def test_following_ends_with_the_run(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    code = "from asyncstack.cli.report import logs; logs(follow=True)"
+    code = "from asyncstack.cli.logs import logs; logs(follow=True)"
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"ready\n"

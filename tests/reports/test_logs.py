@@ -90,3 +90,9 @@ def test_a_follower_is_finished_when_the_run_is() -> None:
     follower.take([*EVENTS, RunFinished(status=Status.OK, exit_code=0, duration_s=1)])
     assert follower.finished
     assert len(follower.steps) == 3
+
+
+def test_nodes_are_selected_as_reports_name_them() -> None:
+    steps = [StepLog(f"compute{n}", "p", "install", "log") for n in (1, 2, 11, 12)]
+    chosen = [s.node for s in steps if Selection(node="compute[2-11],!compute3").fits(s)]
+    assert chosen == ["compute2", "compute11"]
