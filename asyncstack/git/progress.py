@@ -6,6 +6,7 @@ kept as git's last words, which is what a person needs to read when it failed.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from dataclasses import dataclass
@@ -27,12 +28,14 @@ _STAGES = {
     "Checking out files": "checkout",
     "Filtering content": "checkout",
 }
+_TITLES = tuple(f"{title}:".encode() for title in _STAGES)
 _LINE = re.compile(
     r"(?:remote: )?(?P<title>[A-Z][A-Za-z ]+?): +(?:(?P<percent>\d+)% \((?P<done>\d+)/(?P<total>\d+)\)"
     r"|(?P<count>\d+))(?:, (?P<size>[\d.]+) (?P<unit>bytes|[KMG]iB))?"
     r"(?: \| (?P<rate>[\d.]+) (?P<rate_unit>bytes|[KMG]iB)/s)?"
 )
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_ENDS = re.compile(rb"[\r\n]")
 _KEPT_LINES = 40
 _KEPT_LENGTH = 2000
 
@@ -60,11 +63,12 @@ class ProgressParser:
 
     def feed(self, data: bytes) -> Progress | None:
         """Take a piece of stderr; return the newest progress in it, if there is any."""
-        *lines, self._rest = re.split(rb"[\r\n]", self._rest + data)
+        *lines, self._rest = _ENDS.split(self._rest + data)
         self._rest = self._rest[-_KEPT_LENGTH:]
         newest: Progress | None = None
-        for line in lines:
-            newest = self._take(line) or newest
+        for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=b""):
+            if not _overtaken(line, following):
+                newest = self._take(line) or newest
         return newest
 
     def _take(self, line: bytes) -> Progress | None:
@@ -94,6 +98,11 @@ class ProgressParser:
         rest = self._rest.decode("utf-8", "replace").strip()
         partial = [redact(rest)] if rest and not _LINE.match(rest) else []
         return "\n".join([*self._words, *partial])
+
+
+def _overtaken(line: bytes, following: bytes) -> bool:
+    """Say whether a line is progress that the next one repeats: git prints each percent."""
+    return line.startswith(_TITLES) and following.startswith(line[: line.index(b":") + 1])
 
 
 _NOISE = re.compile(r"(?:remote: Total \d+ |Cloning into |Already up to date|remote: *\Z|From )")

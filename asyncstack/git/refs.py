@@ -6,7 +6,6 @@ thirty microseconds; thirty checkouts that are already there are looked at on ev
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 from collections.abc import Iterable, Mapping
@@ -119,6 +118,8 @@ class RefTable:
 
 def suggest(ref: str, known: Iterable[str]) -> str:
     """Return the way out of a ref that doesn't exist, naming what looks like it."""
+    import difflib  # noqa: PLC0415 - only what went wrong needs it
+
     names = sorted(set(known))
     if ref == "master" and "main" in names:
         return "its default branch may be called 'main'"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import msgspec
@@ -102,6 +101,8 @@ def read_retry_after(directory: Path, *, now: datetime | None = None) -> float:
     value = found[-1].strip()
     if value.isdecimal():
         return float(value)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 5 ms, and hardly ever needed
+
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
