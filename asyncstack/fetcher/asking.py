@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,15 +23,13 @@ from asyncstack.git.urls import Address, parse_url
 
 __all__ = ["Questions"]
 
-#: Kept connections a host: each is asked many times, so few do, and nobody's limits are met.
-_CONNECTIONS = 8
+#: Kept connections a host, at most: each is asked again and again, so that more gain little.
+_CONNECTIONS = 16
 
 
 @dataclass(slots=True)
 class _Host:
-    limiter: anyio.CapacityLimiter = field(
-        default_factory=lambda: anyio.CapacityLimiter(_CONNECTIONS)
-    )
+    limiter: anyio.CapacityLimiter
     idle: list[Conversation] = field(default_factory=list)
 
 
@@ -40,7 +37,7 @@ class _Host:
 class Questions:
     """All questions of one batch. `plain` is None until the user's git configuration was looked at."""
 
-    hosts: dict[tuple[str, str], _Host] = field(default_factory=lambda: defaultdict(_Host))
+    hosts: dict[tuple[str, str], _Host] = field(default_factory=dict)
     plain: bool | None = None
     looking: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -63,7 +60,7 @@ class Questions:
         return self.plain
 
     async def _converse(self, job: Job, address: Address) -> RefTable | None:
-        host = self.hosts[address.scheme, address.host]
+        host = self._host(job, address)
         async with host.limiter:
             job.begin()
             started = time.monotonic()
@@ -75,6 +72,13 @@ class Questions:
             job.outcome.attempts += 1
             job.outcome.add("negotiate", time.monotonic() - started)
         return answer
+
+    def _host(self, job: Job, address: Address) -> _Host:
+        key = address.scheme, address.host
+        if key not in self.hosts:
+            most = min(_CONNECTIONS, job.options.jobs_per_host, job.options.jobs)
+            self.hosts[key] = _Host(anyio.CapacityLimiter(max(1, most)))
+        return self.hosts[key]
 
     def close(self) -> None:
         """Hang up."""
