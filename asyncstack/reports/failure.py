@@ -6,13 +6,14 @@ The same failure on several nodes is told once, with the nodes it happened on.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.text import Text
 
-from asyncstack.events import FetchFinished, StepFinished
+from asyncstack.events import FetchFinished, StepFinished, Warned
 from asyncstack.model import Status
+from asyncstack.reports.alike import alike_fetches, alike_steps, alike_warnings, on_nodes
 from asyncstack.reports.folding import fold
 from asyncstack.reports.steps import key_of
 from asyncstack.reports.summary import Summary
@@ -31,32 +32,57 @@ def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
     `root` is the run directory, where the step logs are; `run` what to type for this run
     (`asyncstack logs <run>`; empty for the newest).
     """
-    blocks = [_fetch_block(fetch) for fetch in summary.failed_fetches]
-    blocks += [_step_block(summary, group, root, run) for group in _groups(summary)]
+    fetches = alike_fetches(summary, summary.failed_fetches)
+    blocks = [_fetch_block(summary, group) for group in fetches]
+    steps = alike_steps(summary, summary.failures)
+    blocks += [_step_block(summary, group, root, run) for group in steps]
     blocks += [[_lost_line(summary)]] if summary.lost_nodes else []
     return [line for block in blocks for line in (*block, Text())]
 
 
 def outcome_lines(summary: Summary) -> list[Text]:
     """The failures in a line each, and the warnings: what a report ends with."""
-    made = [_fetch_title(fetch) for fetch in summary.failed_fetches]
-    for group in _groups(summary):
+    fetches = alike_fetches(summary, summary.failed_fetches)
+    made = [_fetch_title(summary, group) for group in fetches]
+    for group in alike_steps(summary, summary.failures):
         made.append(_step_title(summary, group))
         what = "  ".join(filter(None, (one_line(group[0].command), group[0].location)))
         made += [Text(f"  {what}")] if what else []
     made += [_lost_line(summary)] if summary.lost_nodes else []
-    for warning in summary.warnings:
-        place = f"{warning.path}:{warning.line}: " if warning.path and warning.line else ""
-        made.append(Text.assemble(("! ", "bold yellow"), f"{place}{one_line(warning.message)}"))
+    made += [_clock_line(summary, group) for group in _clocks_set(summary)]
+    # Of a clock that was set in a step the step's line tells more.
+    told = {step.node for step in summary.steps if step.clock_step_s}
+    warnings = [w for w in summary.warnings if w.code != "clock-set" or w.node not in told]
+    made += [_warning_line(summary, group) for group in alike_warnings(summary, warnings)]
     return made
 
 
-def _groups(summary: Summary) -> list[list[StepFinished]]:
-    groups: dict[Hashable, list[StepFinished]] = {}
-    for step in summary.failures:
-        same = (step.plugin, key_of(step), step.status, step.exit_code, step.command)
-        groups.setdefault((*same, step.location, step.message), []).append(step)
+def _warning_line(summary: Summary, group: list[Warned]) -> Text:
+    warning = group[0]
+    place = f"{warning.path}:{warning.line}: " if warning.path and warning.line else ""
+    nodes = on_nodes(summary, group)
+    where = f"{nodes}: " if nodes else ""
+    line = f"{where}{place}{one_line(warning.message)}"
+    return Text.assemble(("! ", "bold yellow"), line)
+
+
+def _clocks_set(summary: Summary) -> list[list[StepFinished]]:
+    groups: dict[float, list[StepFinished]] = {}
+    for step in summary.steps:
+        if step.clock_step_s:
+            groups.setdefault(round(step.clock_step_s), []).append(step)
     return list(groups.values())
+
+
+def _clock_line(summary: Summary, group: list[StepFinished]) -> Text:
+    step = group[0]
+    nodes = on_nodes(summary, group)
+    where = f"{nodes}: " if nodes else ""
+    line = (
+        f"{where}the clock was set by {step.clock_step_s:+.1f} s while {step.plugin} "
+        f"{key_of(step).name} ran; times are by one that can't be set"
+    )
+    return Text.assemble(("! ", "bold yellow"), line)
 
 
 def _step_title(summary: Summary, group: list[StepFinished]) -> Text:
@@ -66,8 +92,8 @@ def _step_title(summary: Summary, group: list[StepFinished]) -> Text:
         (f"{step.plugin} {key_of(step).name}", "bold"),
         f" {step.status.value}",
     )
-    if len(summary.nodes) > 1:
-        title.append(f" on {fold(sorted((m.node for m in group), key=summary.nodes.index))}")
+    nodes = on_nodes(summary, group)
+    title.append(f" on {nodes}" if nodes else "")
     title.append(f" after {duration(max(member.duration_s for member in group))}")
     if step.exit_code is not None:
         title.append(f", exit code {step.exit_code}")
@@ -117,12 +143,14 @@ def _next_commands(summary: Summary, step: StepFinished, run: str) -> Iterator[s
         yield f"{shlex.join([*again, '--from-phase', key.name])}    # once it is repaired"
 
 
-def _fetch_title(fetch: FetchFinished) -> Text:
+def _fetch_title(summary: Summary, group: list[FetchFinished]) -> Text:
+    fetch = max(group, key=lambda one: one.duration_s)
+    nodes = on_nodes(summary, group)
     title = Text.assemble(
         ("✗ ", "bold red"),
         (f"{fetch.plugin} fetch", "bold"),
         f" {fetch.status.value}",
-        f" on {fetch.node}" if fetch.node else "",
+        f" on {nodes}" if nodes else "",
         f" after {duration(fetch.duration_s)}",
     )
     if fetch.attempts > 1:
@@ -130,9 +158,10 @@ def _fetch_title(fetch: FetchFinished) -> Text:
     return title
 
 
-def _fetch_block(fetch: FetchFinished) -> list[Text]:
+def _fetch_block(summary: Summary, group: list[FetchFinished]) -> list[Text]:
+    fetch = group[0]
     return [
-        _fetch_title(fetch),
+        _fetch_title(summary, group),
         Text.assemble(("  from     ", "dim"), fetch.url),
         Text.assemble(("  ref      ", "dim"), fetch.ref),
         *(Text.assemble(("  │ ", "red"), one_line(line)) for line in fetch.message.splitlines()),

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import msgspec
 
-from asyncstack.events import FetchFinished, NodeFinished, RunStarted, StepFinished
+from asyncstack.events import (
+    Event,
+    FetchFinished,
+    NodeBooted,
+    NodeFinished,
+    RunStarted,
+    StepFinished,
+    Warned,
+)
 from asyncstack.model import FetchStatus, Frame, Mode, Status
-from asyncstack.reports.failure import failure_lines
+from asyncstack.reports.failure import failure_lines, outcome_lines
 from asyncstack.reports.summary import summarise
 
 STARTED = RunStarted(command="stack", version="0", local_conf="my local.conf", nodes=("n1", "n2"))
@@ -30,7 +38,7 @@ FAILED = StepFinished(
 )
 
 
-def text(*events: StepFinished | FetchFinished | NodeFinished, root: Path) -> str:
+def text(*events: Event, root: Path) -> str:
     lines = failure_lines(summarise([STARTED, *events]), root, "some-run")
     return "\n".join(line.plain for line in lines)
 
@@ -99,3 +107,63 @@ def test_lost_and_unreachable_nodes_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_run_without_failures_has_nothing_to_tell(tmp_path: Path) -> None:
     assert text(NodeFinished(node="n1", status=Status.OK), root=tmp_path) == ""
+
+
+def outcome(*events: Event) -> list[str]:
+    return [line.plain for line in outcome_lines(summarise([STARTED, *events]))]
+
+
+def booted(node: str) -> NodeBooted:
+    return NodeBooted(node=node, pid=1, directory="/r", dest=f"/srv/{node}")
+
+
+def test_the_same_failure_under_other_paths_is_told_once() -> None:
+    steps = [
+        msgspec.structs.replace(FAILED, node=node, location=f"/srv/{node}/ironic/plugin.sh:12")
+        for node in ("n1", "n2")
+    ]
+    lines = outcome(booted("n1"), booted("n2"), *steps)
+    assert [line for line in lines if line.startswith("✗")] == [
+        "✗ ironic install failed on n[1-2] after 2.50 s, exit code 3"
+    ]
+
+
+def test_other_failures_of_a_step_are_told_apart() -> None:
+    other = msgspec.structs.replace(FAILED, node="n2", command="true")
+    assert sum(line.startswith("✗") for line in outcome(FAILED, other)) == 2
+
+
+def test_the_same_fetch_that_failed_on_many_nodes_is_told_once(tmp_path: Path) -> None:
+    fetches = [
+        FetchFinished(
+            node=node,
+            plugin="ironic",
+            url="https://h/ironic",
+            ref="master",
+            directory=f"/srv/{node}/ironic",
+            status=FetchStatus.FAILED,
+            message=f"fatal: /srv/{node}/ironic: no space left",
+            duration_s=seconds,
+        )
+        for node, seconds in (("n1", 1.0), ("n2", 2.0))
+    ]
+    events = (booted("n1"), booted("n2"), *fetches)
+    assert outcome(*events) == ["✗ ironic fetch failed on n[1-2] after 2.00 s"]
+    assert text(*events, root=tmp_path).count("from     https://h/ironic") == 1
+
+
+def test_the_same_warning_of_many_nodes_is_told_once_with_their_names() -> None:
+    warned = [Warned(code="sudo-refused", message="sudo refuses", node=n) for n in ("n1", "n2")]
+    everywhere = Warned(code="dependency", message="order", path="local.conf", line=7)
+    assert outcome(*warned, everywhere) == [
+        "! n[1-2]: sudo refuses",
+        "! local.conf:7: order",
+    ]
+
+
+def test_a_clock_that_was_set_in_a_step_is_said() -> None:
+    step = msgspec.structs.replace(FAILED, status=Status.OK, clock_step_s=-3600.25)
+    warned = Warned(code="clock-set", message="a clock was set", node="n1")
+    (line,) = outcome(step, warned)
+    assert line.startswith("! n1: the clock was set by -3600.2 s while ironic install ran")
+    assert outcome(warned) == ["! n1: a clock was set"]
