@@ -8,17 +8,22 @@ from typing import Literal
 
 from asyncstack.events import BarrierOpened, Emit, NodeFinished
 from asyncstack.executor.boot import Boot
-from asyncstack.executor.node import Inspection, Launch, NodeRun, open_node
+from asyncstack.executor.conversation import Logs
+from asyncstack.executor.node import NodeRun
+from asyncstack.executor.opening import RECONNECT_S, Launch, open_node
 from asyncstack.executor.policy import Policy
+from asyncstack.executor.questions import Inspection
 from asyncstack.executor.tracker import NodeTracker
 from asyncstack.model import PhaseKey, Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.strategies import free, linear
 
 __all__ = [
+    "RECONNECT_S",
     "Boot",
     "Inspection",
     "Launch",
+    "Logs",
     "NodeRun",
     "NodeTracker",
     "Policy",

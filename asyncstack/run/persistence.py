@@ -11,7 +11,7 @@ import msgspec
 
 from asyncstack.errors import HostKeyError, TransportError
 from asyncstack.events import Emit, Event, FetchFinished, FetchRetried, FetchStarted
-from asyncstack.executor.node import RECONNECT_S
+from asyncstack.executor import RECONNECT_S
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus

@@ -12,8 +12,15 @@ from msgspec import Struct
 
 from asyncstack.errors import AsyncstackError, PluginError, TransportError
 from asyncstack.events import Emit, PluginRegistered, Warned
-from asyncstack.executor import Launch, NodeRun, NodeTracker, Policy, open_node, run_phases
-from asyncstack.executor.node import Logs
+from asyncstack.executor import (
+    Launch,
+    Logs,
+    NodeRun,
+    NodeTracker,
+    Policy,
+    open_node,
+    run_phases,
+)
 from asyncstack.fetcher import FetchRequest, fetch, prefetch_requests
 from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor, RunDirectory

@@ -11,6 +11,7 @@ import shlex
 from typing import Final
 
 __all__ = [
+    "FORGOTTEN",
     "UNFIT",
     "follow_command",
     "forget_command",
@@ -22,6 +23,8 @@ __all__ = [
 
 #: Exit status of a start command that found the node unfit; stderr says why.
 UNFIT: Final = 96
+#: Exit status of one that has followed a driver to its end and has cleared up behind it.
+FORGOTTEN: Final = 97
 
 # The driver leads a session of its own, so that it outlives the connection and can be stopped as
 # a whole. `setsid -f` instead of `&`, because a shell without job control starts its background
@@ -53,7 +56,7 @@ printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
 _START = r"""
 fail() { printf '%s\n' "$1" >&2; exit 96; }
 umask 077
-for program in bash git setsid flock mkfifo tail tar; do
+for program in bash git setsid flock mkfifo tail tar gzip; do
     command -v "$program" >/dev/null 2>&1 || fail "$program is missing"
 done
 directory=$directory_expression
@@ -62,7 +65,7 @@ read -r started 2>/dev/null <started
 if [ "$started" = "$token" ]; then
     head -c "$payload_size" >/dev/null
 else
-    head -c "$payload_size" | tar -xf - || fail "$directory can't be written"
+    head -c "$payload_size" | tar -xzf - || fail "$directory can't be written"
     mkfifo commands loop && : >journal && echo "$token" >started || fail "$directory can't be written"
     [ -n "$(setsid -f sh -c "$supervise" asyncstack)" ] || fail "the driver can't be started"
 fi
@@ -75,7 +78,8 @@ fi
 # end of both or of none). That it has ended is told by
 # its lock: its process id may live on as a zombie for as long as its new parent likes (in a
 # container: for ever), or be somebody else's by now. So tail watches a child of ours that waits
-# for the lock.
+# for the lock. Who has told the driver to quit for good wants what only the run needed gone as
+# well, once it has read the end of the journal and has closed our stdin.
 _FOLLOW = r"""
 exec 3<&0
 flock -s alive true >/dev/null 2>&1 &
@@ -85,7 +89,22 @@ follower=$!
 exec >/dev/null 2>&1
 cat <&3 1<>commands
 kill "$follower" "$waiter" 2>/dev/null
+read -r wanted <forget || exit 0
+d=$PWD
+if [ "$wanted" = all ]; then $forget_all; else $forget_some; fi
+exit 97
 """
+
+# What a run needs no more once its journal was read, from the directory in $d. All of it; then what
+# was made for it, if nobody else has something there: nodes/RUN, nodes, ours. Or without TOP_DIR:
+# services that the plugins started may use it.
+_FORGET_ALL = (
+    'cd /; rm -rf "$d"; for up in 1 2 3; do d=${d%/*}; rmdir "$d" 2>/dev/null || break; done'
+)
+_FORGET_SOME = (
+    'cd "$d" 2>/dev/null && rm -f alive commands driver.bash forget journal loop nonce pid settings '
+    'started stopped; cd /; rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null'
+)
 
 # All processes of the driver's session, told apart from a later one with the same number by the
 # leader's start time. TERM first, KILL for what is left, then the truth about what still is. One
@@ -152,6 +171,11 @@ def _script(text: str, **values: str) -> str:
     return text.strip("\n") + "\n"
 
 
+def _follow(first_byte: int) -> str:
+    values = {"from": str(first_byte), "forget_all": _FORGET_ALL, "forget_some": _FORGET_SOME}
+    return _script(_FOLLOW, **values)
+
+
 def start_command(run_id: str, node: str, *, payload_size: int, token: str) -> str:
     """Deliver `payload_size` bytes from stdin, start the driver, follow its journal.
 
@@ -165,13 +189,13 @@ def start_command(run_id: str, node: str, *, payload_size: int, token: str) -> s
         token=token,
         supervise=shlex.quote(_SUPERVISE),
     )
-    return start + _script(_FOLLOW, **{"from": "1"})
+    return start + _follow(1)
 
 
 def follow_command(run_id: str, node: str, *, offset: int) -> str:
     """Follow a driver's journal from a byte offset; stdin goes to the driver as commands."""
     attach = f"cd {_directory(run_id, node)} && read -r pid started <pid || exit {UNFIT}\n"
-    return attach + _script(_FOLLOW, **{"from": str(offset + 1)})
+    return attach + _follow(offset + 1)
 
 
 def nonce_command(run_id: str, node: str) -> str:
@@ -190,18 +214,9 @@ flock -w 10 -s alive true
 
 
 def forget_command(run_id: str, node: str, *, all_of_it: bool) -> str:
-    """Remove what a run needs no more once its journal was read.
-
-    TOP_DIR stays unless `all_of_it`: services that the plugins started may use it.
-    """
-    directory = _directory(run_id, node)
-    if all_of_it:
-        # Then what was made for it, if nobody else has something there: nodes/RUN, nodes, ours.
-        parents = 'for up in 1 2 3; do d=${d%/*}; rmdir "$d" 2>/dev/null || break; done'
-        return f'd={directory}; rm -rf "$d"; {parents}; true'
-    files = "alive commands driver.bash journal loop nonce pid settings started stopped"
-    empty = 'rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null'
-    return f'd={directory}; cd "$d" 2>/dev/null && rm -f {files}; cd /; {empty}; true'
+    """Remove what a run needs no more once its journal was read; TOP_DIR too if `all_of_it`."""
+    forget = _FORGET_ALL if all_of_it else _FORGET_SOME
+    return f"d={_directory(run_id, node)}; {forget}; true"
 
 
 def stop_command(run_id: str, node: str, *, grace_s: float = 5.0) -> str:

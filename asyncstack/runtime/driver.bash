@@ -511,6 +511,8 @@ _asyncstack_serve() {
         prepare) _asyncstack_prepare ;;
         quit)
             builtin trap - EXIT
+            # Who follows the journal clears up behind us once it was read: `some`, or `all` of it.
+            [[ -z ${3:-} ]] || builtin printf '%s\n' "$3" >|"$_asyncstack_directory/forget"
             _asyncstack_emit "done" "$1"
             builtin exit 0
             ;;

@@ -22,6 +22,7 @@ from asyncstack.errors import (
     UnfitNodeError,
 )
 from asyncstack.runtime.bootstrap import (
+    FORGOTTEN,
     UNFIT,
     follow_command,
     forget_command,
@@ -31,7 +32,7 @@ from asyncstack.runtime.bootstrap import (
     stop_command,
 )
 from asyncstack.runtime.framing import FrameParser
-from asyncstack.runtime.messages import Message, decode
+from asyncstack.runtime.messages import Done, Message, decode
 from asyncstack.runtime.payload import DriverSettings, build_payload
 from asyncstack.transports.base import Process, Transport
 
@@ -78,7 +79,7 @@ class Session:
         self._channel = AsyncExitStack()
         self._process: Process | None = None
         self._sequence = 0
-        self._pending = b""
+        self._pending: dict[int, bytes] = {}
         self._beginning: tuple[str, bytes] | None = None
 
     async def start(self, command: str, payload: bytes) -> None:
@@ -103,22 +104,33 @@ class Session:
         """Let go of the channel; the driver lives on."""
         await self._channel.aclose()
 
+    async def finish(self) -> bool:
+        """Hang up on a driver that has been told to quit; True if its traces are gone as well."""
+        process = self._process
+        if process is None:
+            return False
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await process.stdin.aclose()
+        return await process.wait() == FORGOTTEN
+
     async def send(self, verb: str, *arguments: str) -> int:
         """Queue a command for the driver; its number comes back in `Done`.
 
-        Arguments are single words. A command that a dying connection swallows is sent again after
-        the next one is made; the driver does none twice.
+        Arguments are single words. The driver does one after the other, so that a command may be
+        sent before the one ahead of it is done. What a dying connection swallows is sent again
+        after the next one is made; the driver does none twice.
         """
         self._sequence += 1
-        self._pending = " ".join((str(self._sequence), verb, *arguments)).encode() + b"\n"
-        await self._send_pending()
+        line = " ".join((str(self._sequence), verb, *arguments)).encode() + b"\n"
+        self._pending[self._sequence] = line
+        await self._write(line)
         return self._sequence
 
-    async def _send_pending(self) -> None:
-        if self._process is None or not self._pending:
+    async def _write(self, data: bytes) -> None:
+        if self._process is None or not data:
             return
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await self._process.stdin.send(self._pending)
+            await self._process.stdin.send(data)
 
     async def _reattach(self, lost: ConnectionLostError) -> None:
         """Connect and follow again. Raises ConnectionLostError when the time for that is up."""
@@ -134,7 +146,7 @@ class Session:
                     await self.open(
                         follow_command(self._run_id, self.node, offset=self._parser.received)
                     )
-                await self._send_pending()
+                await self._write(b"".join(self._pending.values()))
             except TransportError as error:
                 # A login may be refused while the node starts up; a key doesn't change by itself.
                 if isinstance(error, HostKeyError):
@@ -171,6 +183,8 @@ class Session:
                 message = decode(item)
             except ValueError as error:
                 raise DriverProtocolError(self.node, f"{item.kind} event: {error}") from error
+            if isinstance(message, Done):
+                self._pending.pop(message.sequence, None)
             if message is not None:
                 items.append(message)
         # Never empty, which would mean the end: a piece may hold only the beginning of an event.

@@ -1,0 +1,125 @@
+"""What we say to one driver and hear from it: questions, answers, and output in between."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+import anyio
+
+from asyncstack.errors import ConnectionLostError
+from asyncstack.events import Emit, Event, StepOutput
+from asyncstack.executor.clock import ClockWatch
+from asyncstack.executor.tracker import driver_log
+from asyncstack.runtime import messages as m
+from asyncstack.runtime.session import Session
+
+__all__ = ["Conversation", "Logs"]
+
+
+class Logs(Protocol):
+    """Where emitted output is queued."""
+
+    async def flush(self) -> None:
+        """Write the output that was emitted; called often enough to bound what is in memory."""
+
+
+class Conversation:
+    """One driver's session, read message by message. Not for use by two tasks at once.
+
+    `attached`: another controller has begun it. `ended` is set by whoever hears, or sees to it,
+    that the driver is no more.
+    """
+
+    def __init__(self, session: Session, emit: Emit, logs: Logs, *, attached: bool) -> None:
+        self.node = session.node
+        self.ended = False
+        self._session = session
+        self._emit = emit
+        self._logs = logs
+        self._attached = attached
+        self._inbox: deque[m.Message | bytes] = deque()
+        self._ahead: dict[str, int] = {}
+        self._clock = ClockWatch(self.node)
+        self._sent = self._received = 0.0
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Pass on what it amounts to."""
+        for event in events:
+            self._emit(event)
+
+    def print(self, data: bytes) -> None:
+        """Pass on output that belongs to no step."""
+        if data:
+            self._emit(StepOutput(node=self.node, data=data, log=driver_log(self.node)))
+
+    async def flush(self) -> None:
+        """Write the output that was passed on."""
+        await self._logs.flush()
+
+    async def send(self, verb: str, *arguments: str) -> int:
+        """Have the driver do something; what it is told before that comes first."""
+        self._sent = time.time()
+        return await self._session.send(verb, *arguments)
+
+    async def heard(
+        self, patience: Callable[[], float | None] = lambda: None
+    ) -> AsyncIterator[m.Message | bytes]:
+        """What the driver says, one by one; what isn't taken is there for who asks next.
+
+        The logs are flushed behind each piece that came in. Raises TimeoutError if none comes for
+        `patience()` seconds.
+        """
+        while True:
+            while self._inbox:
+                item = self._inbox.popleft()
+                if not isinstance(item, m.Received):
+                    yield item
+                elif not self._attached:  # else it may be what another controller's command met
+                    time_there = m.number(item.time)
+                    self.tell(self._clock.compare(self._sent, time_there, self._received))
+            await self._logs.flush()
+            with anyio.fail_after(patience()):
+                items = await self._session.receive()
+            self._received = time.time()
+            if not items:
+                return
+            self._inbox.extend(items)
+
+    async def ask_ahead(self, *verbs: str) -> None:
+        """Say what will be asked, so that the answers are under way by then, in this order."""
+        for verb in verbs:
+            self._ahead[verb] = await self.send(verb)
+
+    async def ask(self, verb: str) -> list[m.Message]:
+        """What the driver answers. Raises ConnectionLostError if it ends over that."""
+        sequence = self._ahead.pop(verb, 0) or await self.send(verb)
+        answers: list[m.Message] = []
+        async for item in self.heard():
+            if isinstance(item, bytes):
+                self.print(item)
+            elif item == m.Done(sequence):
+                return answers
+            else:
+                answers.append(item)
+        self.ended = True
+        raise ConnectionLostError(self.node, f"the driver ended while it was asked to {verb}")
+
+    async def quit(self, *, forget: str) -> bool:
+        """Let the driver end by itself, and read what it still has to say.
+
+        `forget` is what may go then: `some` (what only the run needed) or `all`, TOP_DIR too; True
+        if it is gone. Raises ConnectionLostError.
+        """
+        self.ended = True
+        await self.send("quit", forget)
+        # Up to the supervisor's word and no further: a daemon may go on printing for ever.
+        async for item in self.heard():
+            if isinstance(item, bytes):
+                self.print(item)
+            elif isinstance(item, m.Exited):
+                break
+        await self._logs.flush()
+        return await self._session.finish()

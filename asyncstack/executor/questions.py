@@ -1,0 +1,105 @@
+"""What a driver is asked before and between the phases."""
+
+from __future__ import annotations
+
+import shlex
+
+from msgspec import Struct
+
+from asyncstack.errors import ConfigError
+from asyncstack.events import Warned
+from asyncstack.executor.conversation import Conversation
+from asyncstack.model import Declaration, Plugin
+from asyncstack.runtime import messages as m
+from asyncstack.runtime.payload import unpack_texts
+from asyncstack.transports.base import Transport
+
+__all__ = [
+    "AHEAD",
+    "Inspection",
+    "Repositories",
+    "bare_plugins",
+    "inspect",
+    "prepare",
+    "repositories",
+    "scripts",
+]
+
+#: What every run asks, in this order, and can ask before a node has booted.
+AHEAD = ("prepare",)
+
+
+class Inspection(Struct, frozen=True):
+    """What lies in a node's checkouts: plugin → (state, commit), and what settings declare."""
+
+    checkouts: dict[str, tuple[str, str]]
+    declarations: tuple[Declaration, ...]
+
+
+class Repositories(Struct, frozen=True):
+    """What GITREPO, GITDIR and GITBRANCH name; `libraries` is LIBS_FROM_GIT."""
+
+    repositories: tuple[m.Repository, ...]
+    libraries: str
+
+
+async def prepare(conversation: Conversation) -> None:
+    """Make $DEST and $DATA_DIR, and warn of what would fail later.
+
+    Raises ConfigError if they can't be made.
+    """
+    for message in await conversation.ask("prepare"):
+        if isinstance(message, m.Warning_):
+            warning = Warned(code=message.code, message=message.text, node=conversation.node)
+            conversation.tell([warning])
+        if isinstance(message, m.Unprepared):
+            raise ConfigError(
+                f"{message.path} {message.problem}",
+                hint="set DEST in localrc or give --dest DIR; or make it writable: "
+                f'sudo mkdir -p {message.path} && sudo chown "$USER" {message.path}',
+            )
+
+
+async def inspect(conversation: Conversation) -> Inspection:
+    """Look at the checkouts without running anything in them."""
+    checkouts: dict[str, tuple[str, str]] = {}
+    declarations: list[Declaration] = []
+    for message in await conversation.ask("inspect"):
+        match message:
+            case m.Checkout(name, state, commit):
+                checkouts[name] = (state, commit)
+            case m.Defines(name, path, line):
+                declarations.append(Declaration(name, "", path, line))
+            case m.Requires(name, other, path, line):
+                declarations.append(Declaration(name, other, path, line))
+            case _:
+                pass
+    return Inspection(checkouts, tuple(declarations))
+
+
+async def bare_plugins(conversation: Conversation, plugins: tuple[Plugin, ...]) -> list[Plugin]:
+    """Those of the plugins whose checkout has no devstack folder, and so nothing of a plugin."""
+    answers = await conversation.ask("verify")
+    bare = {answer.name for answer in answers if isinstance(answer, m.Bare)}
+    return [plugin for plugin in plugins if plugin.name in bare]
+
+
+async def repositories(conversation: Conversation) -> Repositories:
+    """What the plugins may clone later; complete once their settings are loaded."""
+    answers = await conversation.ask("repositories")
+    libraries = [a.value for a in answers if isinstance(a, m.Variable)]
+    found = tuple(a for a in answers if isinstance(a, m.Repository))
+    return Repositories(found, libraries[0] if libraries else "")
+
+
+async def scripts(transport: Transport, plugins: tuple[Plugin, ...]) -> dict[str, dict[str, str]]:
+    """The text of each plugin's devstack folder, plugin → path → text; nothing is run."""
+    checkouts = {p.name: f"{p.directory}/devstack" for p in plugins}
+    folders = " ".join(shlex.quote(folder.lstrip("/")) for folder in checkouts.values())
+    # Those that are not there yet are simply missing in what comes back.
+    answer = await transport.run(f"tar -C / -cf - {folders} 2>/dev/null")
+    texts = unpack_texts(answer.stdout)
+    return {
+        name: {path: text for path, text in texts.items() if path.startswith(f"{folder}/")}
+        for name, folder in checkouts.items()
+    }
