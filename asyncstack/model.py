@@ -123,12 +123,16 @@ class Declaration(Struct, frozen=True):
 
 
 class Node(Struct, frozen=True):
-    """A machine being stacked. `host` is only its address; empty for the local host."""
+    """A machine being stacked. `host` is only its address; empty for the local host.
+
+    `inner_address` is where other nodes reach it, if that is known not to be where we do.
+    """
 
     name: str
     host: str = ""
     user: str = ""
     port: int = 0
+    inner_address: str = ""
 
 
 class Frame(Struct, frozen=True):

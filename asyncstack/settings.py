@@ -20,7 +20,8 @@ class FetchSettings(Struct, frozen=True, kw_only=True):
     makes that file. `mirrors` are (FROM, TO) prefixes of URLs; `filter` is git's. `tries` are made
     of each source; a git that moves nothing for `stall_s` is given up. `prefetch` also brings what
     the plugins would clone by themselves later. `source` is who gets it for a node that is
-    elsewhere: the `controller`, once for all of them, or each `node` by itself.
+    elsewhere: the `controller`, once for all of them, each `node` by itself, or the `controller` for
+    one of them, the `seed`, from which the others get it.
     """
 
     jobs: int = 16
@@ -35,7 +36,7 @@ class FetchSettings(Struct, frozen=True, kw_only=True):
     stall_s: float = 30.0
     mirrors: tuple[tuple[str, str], ...] = ()
     prefetch: bool = False
-    source: Literal["controller", "node"] = "controller"
+    source: Literal["controller", "node", "seed"] = "controller"
 
 
 class NodeSettings(Struct, frozen=True, kw_only=True):

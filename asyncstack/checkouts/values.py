@@ -28,7 +28,8 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     that `update` means; none: all. `stall_s` is how long a git may neither move a byte nor use the CPU. `mirrors` are (FROM, TO) prefixes of URLs.
     `force` lets an update go over local work, after saving that. `cache_directory` '' = no cache.
     `mirror_only`: into the cache and no further, for nodes elsewhere; a request's directory then
-    lies in the cache, and its result's is the mirror.
+    lies in the cache, and its result's is the mirror. `seed`: one of several nodes gets it all, and
+    the others get it there.
     """
 
     jobs: int = 16
@@ -46,6 +47,7 @@ class FetchOptions(Struct, frozen=True, kw_only=True):
     mirrors: tuple[tuple[str, str], ...] = ()
     cache_directory: str = ""
     mirror_only: bool = False
+    seed: bool = False
     backoff_s: float = 1.0
     node: str = ""
 

@@ -65,6 +65,7 @@ class FetchSource(enum.StrEnum):
 
     CONTROLLER = "controller"
     NODE = "node"
+    SEED = "seed"
 
 
 class Strategy(enum.StrEnum):
@@ -151,7 +152,13 @@ Prefetch = Annotated[
 ]
 FetchFrom = Annotated[
     FetchSource,
-    typer.Option(help="Who fetches for a remote node: the controller, once, or each node."),
+    typer.Option(
+        help="Who fetches for remote nodes: the controller, once, and sends it to each; each node by "
+        "itself; or, on a slow way to a lab that is fast inside, seed: the controller sends it to one "
+        "node, the first one or the first with an asyncstack_inner_address in the inventory, and the "
+        "others get it there, from a git daemon that serves it read-only, unencrypted and under a "
+        "random path while they fetch. Who can't reach it is served by the controller."
+    ),
 ]
 Inventory = Annotated[
     Path | None,

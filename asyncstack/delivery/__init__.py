@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from asyncstack.delivery.cloning import clone_on_node
 from asyncstack.delivery.relay import open_seed
+from asyncstack.delivery.seed import Seed
 from asyncstack.delivery.session import Depot, open_depot
 from asyncstack.delivery.values import Parcel
 
-__all__ = ["Depot", "Parcel", "clone_on_node", "open_depot", "open_seed"]
+__all__ = ["Depot", "Parcel", "Seed", "clone_on_node", "open_depot", "open_seed"]

@@ -53,7 +53,7 @@ async def open_seed(
             process = await stack.enter_async_context(transport.open_process(command("relay")))
             stack.push_async_callback(_end, process)
             relay = _Relay(depot, transport, process)
-            url = await relay.start(Path(wanted[0].directory).parent, address, wanted, own)
+            url = await relay.start(address, wanted, own)
             jobs = max(1, _AT_ONCE // max(1, others))
             seed = Seed(transport.node.name, url, relay.stock, jobs)
         except (*_GONE, _NoSeedError, TimeoutError) as error:
@@ -86,11 +86,10 @@ class _Relay:
     stock: dict[tuple[Path, str], int] = field(default_factory=dict)
     _rest: bytes = b""
 
-    async def start(
-        self, parent: Path, address: str, wanted: Sequence[Parcel], own: Sequence[Parcel]
-    ) -> str:
+    async def start(self, address: str, wanted: Sequence[Parcel], own: Sequence[Parcel]) -> str:
         """Return the URL of what it serves; `stock` says what that is."""
         token = secrets.token_hex(16)
+        parent = Path((own or wanted)[0].directory).parent
         (root,) = await self._ask(line(f"{parent}/seed", address, token), "root")
         parcels = list({key_of(parcel): parcel for parcel in wanted}.values())
         places = {key_of(parcel): parcel.directory for parcel in own}

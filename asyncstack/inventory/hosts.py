@@ -87,7 +87,9 @@ class Reader:
         user, user_line = self._first("ansible_ssh_user", "ansible_user")
         self._complain(line, check_address(address or self.name))
         self._complain(user_line, check_user(user))
-        return Node(self._checked_name(), address or self.name, user, self._port())
+        inner, inner_line = self._first("asyncstack_inner_address")
+        self._complain(inner_line, check_address(inner) if inner else "")
+        return Node(self._checked_name(), address or self.name, user, self._port(), inner)
 
     def _checked_name(self) -> str:
         self._complain(self.line, check_name(self.name))

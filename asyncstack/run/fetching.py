@@ -98,6 +98,7 @@ def fetch_options(settings: FetchSettings, boot: Boot) -> FetchOptions:
         stall_s=settings.stall_s,
         tries=settings.tries,
         mirrors=settings.mirrors,
+        seed=settings.source == "seed",
         cache_directory=default_cache_directory(os.environ),
     )
 

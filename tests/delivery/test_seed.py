@@ -78,7 +78,7 @@ async def seeded(
         async with open_seed(
             depot,
             seed,
-            at(lab, "seed", *wanted),
+            at(lab, "elsewhere", *wanted),
             own=mine,
             others=2,
             address=address,

@@ -35,6 +35,7 @@ all:
         ctl:
           ansible_host: 2001:db8::1
           ansible_port: 2222
+          asyncstack_inner_address: 10.0.0.1
           ansible_ssh_private_key_file: keys/id
           local_conf: ctl.conf
     compute:
@@ -68,7 +69,7 @@ def test_a_lab(tmp_path: Path) -> None:
     inventory = read(tmp_path, LAB)
     assert inventory.names == ("ctl", "compute08", "compute09", "compute10", "compute3")
     assert inventory.hosts[0] == InventoryHost(
-        node=Node("ctl", "2001:db8::1", "stack", 2222),
+        node=Node("ctl", "2001:db8::1", "stack", 2222, "10.0.0.1"),
         key_file=tmp_path / "keys/id",
         local_conf=tmp_path / "ctl.conf",
         localrc={"ADMIN_PASSWORD": "secret", "LOGFILE": ""},
@@ -262,6 +263,7 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
         ("all: {hosts: {a: {ansible_user: yes}}}", "ansible_user is true or false"),
         ("all: {hosts: {a: {ansible_user: -oProxyCommand=x}}}", "is no user name"),
         ("all: {hosts: {a: {ansible_host: -oProxyCommand=x}}}", "is no address"),
+        ("all: {hosts: {a: {asyncstack_inner_address: --listen}}}", "is no address"),
         ("all: {hosts: {../a: }}", "'../a' can't be a node's name"),
         ("all: {hosts: {a: {ansible_connection: docker}}}", "by connection 'docker'"),
         ("all: {hosts: {a: {ansible_host: '{{ ip }}'}}}", "ansible a -i FILE -m debug -a var=ans"),

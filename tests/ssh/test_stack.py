@@ -86,7 +86,7 @@ def test_nodes_of_the_command_line(lab: SshLab) -> None:
     assert node.state.exists()
 
 
-@pytest.mark.parametrize("source", ["controller", "node"])
+@pytest.mark.parametrize("source", ["controller", "node", "seed"])
 def test_the_nodes_have_ordinary_clones_and_get_them_once(lab: SshLab, source: str) -> None:
     """origin is the URL, the commit is checked out, tags and history are there."""
     lab.node("one")
