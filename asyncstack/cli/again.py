@@ -8,18 +8,19 @@ import sys
 import msgspec
 import typer
 
-from asyncstack.cli import options as o
+from asyncstack.cli import groups as g
+from asyncstack.cli.conduct import conduct, run_command
+from asyncstack.cli.grouping import expanded
 from asyncstack.cli.report import Run
-from asyncstack.cli.stack import conduct, run_command
 
 __all__ = ["attach", "resume", "stop"]
 
 
+@expanded
 def attach(
     run: Run = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    shown: g.Shown,
 ) -> None:
     """Take up a run that still goes on but has lost its controller, and bring it to its end.
 
@@ -34,13 +35,10 @@ def attach(
     """
     from asyncstack.cli.terminal import passphrases
     from asyncstack.journal import RunDirectory
-    from asyncstack.reports.display import choose_display
     from asyncstack.run.engine import attach as take_up
 
     directory = RunDirectory.find(run)
-    display = choose_display(json=json, quiet=quiet, verbose=verbose)
-    ask = passphrases(display)
-    conduct(lambda shown: take_up(directory, shown, ask), display, json=json, quiet=quiet)
+    conduct(lambda display: take_up(directory, display, passphrases(display)), shown)
 
 
 def stop(run: Run = None) -> None:
@@ -70,11 +68,11 @@ def stop(run: Run = None) -> None:
         sys.exit(5)
 
 
+@expanded
 def resume(
     run: Run = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    *,
+    shown: g.Shown,
 ) -> None:
     """Run again what failed and what came after it: a new run that begins with the failed phase.
 
@@ -111,4 +109,4 @@ def resume(
     settings = msgspec.structs.replace(
         record.settings, selection=selection, fetch=fetch, run_directory=None
     )
-    run_command(settings, json=json, quiet=quiet, verbose=verbose)
+    run_command(settings, shown)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncstack.cli import options as o
-from asyncstack.cli.stack import run_command
+from asyncstack.cli import groups as g
+from asyncstack.cli.conduct import run_command
+from asyncstack.cli.grouping import expanded
 from asyncstack.settings import NodeSettings, RunSettings
 
 if TYPE_CHECKING:
@@ -37,12 +38,8 @@ NEXT = (
 )
 
 
-def demo(
-    directory: Directory = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
-) -> None:
+@expanded
+def demo(directory: Directory = None, *, shown: g.Shown) -> None:
     """Try it all out: three small plugins on a lab of three nodes, on this machine alone.
 
     Makes a folder with three plugins as git repositories, a local.conf and an inventory: this
@@ -69,13 +66,13 @@ def demo(
             local_conf=folder.local_conf, nodes=NodeSettings(inventory=folder.inventory)
         )
         try:
-            run_command(settings, json=json, quiet=quiet, verbose=verbose)
+            run_command(settings, shown)
         finally:
-            _say_what_next(folder, json=json, quiet=quiet)
+            _say_what_next(folder, shown)
 
 
-def _say_what_next(folder: DemoFolder, *, json: bool, quiet: bool) -> None:
-    if quiet and not json:
+def _say_what_next(folder: DemoFolder, shown: g.ShownAs) -> None:
+    if shown.quiet and not shown.json:
         typer.echo(folder.path)  # the one result that a script needs
         return
     # Nothing but the commands: not every shell takes a comment behind what is pasted into it.
@@ -84,4 +81,4 @@ def _say_what_next(folder: DemoFolder, *, json: bool, quiet: bool) -> None:
         f"\nAll of it is in {folder.path}. Go on with what follows; the two nodes behind ssh are\n"
         f"there while such a command runs.\n\n{commands}\n\nand, in the end: rm -r {folder.path}"
     )
-    typer.echo(text, err=json)
+    typer.echo(text, err=shown.json)

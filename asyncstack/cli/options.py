@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from asyncstack.cli import completion
-from asyncstack.errors import SettingsError
 
 __all__ = [
     "DEFAULT_LOCAL_CONF",
@@ -50,9 +49,6 @@ __all__ = [
     "Update",
     "Verbose",
     "WriteLock",
-    "check_lock",
-    "mirrors",
-    "plugin_names",
 ]
 
 
@@ -65,7 +61,6 @@ class FetchSource(enum.StrEnum):
 
     CONTROLLER = "controller"
     NODE = "node"
-    SEED = "seed"
 
 
 class Strategy(enum.StrEnum):
@@ -152,13 +147,7 @@ Prefetch = Annotated[
 ]
 FetchFrom = Annotated[
     FetchSource,
-    typer.Option(
-        help="Who fetches for remote nodes: the controller, once, and sends it to each; each node by "
-        "itself; or, on a slow way to a lab that is fast inside, seed: the controller sends it to one "
-        "node, the first one or the first with an asyncstack_inner_address in the inventory, and the "
-        "others get it there, from a git daemon that serves it read-only, unencrypted and under a "
-        "random path while they fetch. Who can't reach it is served by the controller."
-    ),
+    typer.Option(help="Who fetches for a remote node: the controller, once, or each node."),
 ]
 Inventory = Annotated[
     Path | None,
@@ -224,45 +213,3 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only re
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Plain lines, with what each step prints.")
 ]
-
-
-def mirrors(values: list[str] | None) -> tuple[tuple[str, str], ...]:
-    """The pairs of --mirror. Raises SettingsError for one that is none."""
-    pairs: list[tuple[str, str]] = []
-    for value in values or ():
-        source, sign, target = value.partition("=")
-        if not (source and sign and target):
-            raise SettingsError(
-                f"--mirror {value}: is no FROM=TO", hint="write --mirror https://a/=https://b/"
-            )
-        pairs.append((source, target))
-    return tuple(pairs)
-
-
-def plugin_names(
-    local_conf: Path, names: list[str] | None, *, update: bool
-) -> tuple[Path, tuple[str, ...]]:
-    """LOCAL_CONF and the NAMEs behind it: `--update heat` means ./local.conf as well.
-
-    Raises SettingsError for names without --update, which would be ignored.
-    """
-    given = tuple(names or ())
-    left_out = local_conf.suffix != ".conf" and not local_conf.exists()
-    if update and left_out and len(local_conf.parts) == 1 and DEFAULT_LOCAL_CONF.exists():
-        return DEFAULT_LOCAL_CONF, (local_conf.name, *given)
-    if given and not update:
-        raise SettingsError(
-            f"{' '.join(given)}: names say which plugins to update",
-            hint="add --update, or leave the names out to fetch all plugins",
-        )
-    return local_conf, given
-
-
-def check_lock(*, locked: bool, update: bool, write_lock: bool = False) -> None:
-    """Raises SettingsError for a wish to keep to the lock file and to move away from it."""
-    if locked and (update or write_lock):
-        other = "--update" if update else "--write-lock"
-        raise SettingsError(
-            f"--locked and {other} exclude each other",
-            hint="--locked keeps to the commits of asyncstack.lock, the other one renews them",
-        )

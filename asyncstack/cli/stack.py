@@ -4,60 +4,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import typer
+import msgspec
 
+from asyncstack.cli import groups as g
 from asyncstack.cli import options as o
-from asyncstack.model import Command, PhaseSelection
-from asyncstack.settings import FetchSettings, NodeSettings, RunSettings
+from asyncstack.cli.conduct import run_command
+from asyncstack.cli.grouping import expanded
+from asyncstack.errors import SettingsError
+from asyncstack.settings import RunSettings
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from asyncstack.reports.display import Display
-    from asyncstack.run.engine import Goal, RunResult
-
-__all__ = ["clean", "conduct", "fetch", "plan", "run_command", "stack", "unstack"]
-
-_LOCAL_CONF = o.DEFAULT_LOCAL_CONF
-_INTERRUPTED = """\
-asyncstack: interrupted; what was started has been ended, what was finished is recorded
-  see it: asyncstack report"""
+__all__ = ["clean", "fetch", "plan", "stack", "unstack"]
 
 
+@expanded
 def stack(
-    local_conf: o.LocalConfPath = _LOCAL_CONF,
-    inventory: o.Inventory = None,
-    node: o.Node = None,
-    limit: o.Limit = "",
-    strategy: o.StrategyOption = o.Strategy.LINEAR,
-    order: o.Order = "",
-    keep_going: o.KeepGoing = False,
-    max_fail: o.MaxFail = "",
-    accept_new_host_keys: o.AcceptNewHostKeys = False,
-    fetch_from: o.FetchFrom = o.FetchSource.CONTROLLER,
-    jobs: o.Jobs = 16,
-    jobs_per_host: o.JobsPerHost = 16,
-    phase: o.Phase = "",
-    from_phase: o.FromPhase = "",
-    until_phase: o.UntilPhase = "",
-    dest: o.Dest = "",
-    update: o.Update = False,
-    force: o.Force = False,
-    locked: o.Locked = False,
-    mirror: o.Mirror = None,
-    filter_: o.Filter = "",
-    tries: o.Tries = 3,
-    stall: o.Stall = 30,
-    prefetch: o.Prefetch = False,
-    step_timeout: o.StepTimeout = 0,
-    run_dir: o.RunDir = None,
-    trace: o.Trace = False,
+    local_conf: o.LocalConfPath = o.DEFAULT_LOCAL_CONF,
+    *,
+    nodes: g.AllNodes,
+    selection: g.Selection,
+    fetching: g.AllFetching,
+    running: g.Running,
     detach: o.Detach = False,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    shown: g.Shown,
 ) -> None:
     """Fetch all plugins at once, then run their phases of mode stack.
 
@@ -78,163 +47,59 @@ def stack(
 
       asyncstack stack -n stack@10.0.0.5 -n stack@10.0.0.6
     """
-    o.check_lock(locked=locked, update=update)
-    settings = RunSettings(
-        local_conf=local_conf,
-        selection=PhaseSelection(phase, from_phase, until_phase),
-        fetch=FetchSettings(
-            jobs=jobs,
-            jobs_per_host=jobs_per_host,
-            update=update,
-            force=force,
-            locked=locked,
-            mirrors=o.mirrors(mirror),
-            filter=filter_,
-            tries=tries,
-            stall_s=stall,
-            prefetch=prefetch,
-            source=fetch_from.value,
-        ),
-        nodes=_nodes(
-            inventory, node, limit, strategy, order, keep_going, max_fail, accept_new_host_keys
-        ),
-        dest=dest,
-        step_timeout_s=step_timeout,
-        run_directory=run_dir,
-        trace=trace,
+    settings = msgspec.structs.replace(
+        running, local_conf=local_conf, nodes=nodes, selection=selection, fetch=fetching
     )
-    run_command(settings, json=json, quiet=quiet, verbose=verbose, detach=detach)
+    run_command(settings, shown, detach=detach)
 
 
+@expanded
 def unstack(
-    local_conf: o.LocalConfPath = _LOCAL_CONF,
-    inventory: o.Inventory = None,
-    node: o.Node = None,
-    limit: o.Limit = "",
-    strategy: o.StrategyOption = o.Strategy.LINEAR,
-    order: o.Order = "",
-    keep_going: o.KeepGoing = False,
-    max_fail: o.MaxFail = "",
-    accept_new_host_keys: o.AcceptNewHostKeys = False,
-    dest: o.Dest = "",
-    step_timeout: o.StepTimeout = 0,
-    run_dir: o.RunDir = None,
-    trace: o.Trace = False,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    local_conf: o.LocalConfPath = o.DEFAULT_LOCAL_CONF,
+    *,
+    nodes: g.AllNodes,
+    running: g.Running,
+    shown: g.Shown,
 ) -> None:
     """Run `plugin.sh unstack` of all plugins, as unstack.sh does.
 
     A plugin that fails is reported, and the next one still runs.
     """
-    nodes = _nodes(
-        inventory, node, limit, strategy, order, keep_going, max_fail, accept_new_host_keys
-    )
-    _without_phases(
-        "unstack", local_conf, nodes, dest, step_timeout, run_dir, trace, json, quiet, verbose
+    run_command(
+        msgspec.structs.replace(running, command="unstack", local_conf=local_conf, nodes=nodes),
+        shown,
     )
 
 
+@expanded
 def clean(
-    local_conf: o.LocalConfPath = _LOCAL_CONF,
-    inventory: o.Inventory = None,
-    node: o.Node = None,
-    limit: o.Limit = "",
-    strategy: o.StrategyOption = o.Strategy.LINEAR,
-    order: o.Order = "",
-    keep_going: o.KeepGoing = False,
-    max_fail: o.MaxFail = "",
-    accept_new_host_keys: o.AcceptNewHostKeys = False,
-    dest: o.Dest = "",
-    step_timeout: o.StepTimeout = 0,
-    run_dir: o.RunDir = None,
-    trace: o.Trace = False,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    local_conf: o.LocalConfPath = o.DEFAULT_LOCAL_CONF,
+    *,
+    nodes: g.AllNodes,
+    running: g.Running,
+    shown: g.Shown,
 ) -> None:
     """Run `plugin.sh unstack`, then `plugin.sh clean` of all plugins, as clean.sh does.
 
     A plugin that fails is reported, and the next one still runs.
     """
-    nodes = _nodes(
-        inventory, node, limit, strategy, order, keep_going, max_fail, accept_new_host_keys
-    )
-    _without_phases(
-        "clean", local_conf, nodes, dest, step_timeout, run_dir, trace, json, quiet, verbose
+    run_command(
+        msgspec.structs.replace(running, command="clean", local_conf=local_conf, nodes=nodes),
+        shown,
     )
 
 
-def _nodes(
-    inventory: Path | None,
-    node: list[str] | None,
-    limit: str,
-    strategy: o.Strategy,
-    order: str,
-    keep_going: bool,
-    max_fail: str,
-    accept_new_host_keys: bool,
-) -> NodeSettings:
-    return NodeSettings(
-        inventory=inventory,
-        nodes=tuple(node or ()),
-        limit=limit,
-        strategy=strategy.value,
-        order=order,
-        keep_going=keep_going,
-        max_fail=max_fail,
-        accept_new_host_keys=accept_new_host_keys,
-    )
-
-
-def _without_phases(
-    command: Command,
-    local_conf: Path,
-    nodes: NodeSettings,
-    dest: str,
-    step_timeout: float,
-    run_dir: Path | None,
-    trace: bool,
-    json: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
-    settings = RunSettings(
-        command=command,
-        local_conf=local_conf,
-        nodes=nodes,
-        dest=dest,
-        step_timeout_s=step_timeout,
-        run_directory=run_dir,
-        trace=trace,
-    )
-    run_command(settings, json=json, quiet=quiet, verbose=verbose)
-
-
+@expanded
 def fetch(
-    local_conf: o.LocalConfPath = _LOCAL_CONF,
+    local_conf: o.LocalConfPath = o.DEFAULT_LOCAL_CONF,
     names: o.Names = None,
-    inventory: o.Inventory = None,
-    node: o.Node = None,
-    limit: o.Limit = "",
-    accept_new_host_keys: o.AcceptNewHostKeys = False,
-    fetch_from: o.FetchFrom = o.FetchSource.CONTROLLER,
-    jobs: o.Jobs = 16,
-    jobs_per_host: o.JobsPerHost = 16,
-    dest: o.Dest = "",
-    update: o.Update = False,
-    force: o.Force = False,
-    locked: o.Locked = False,
+    *,
+    nodes: g.Nodes,
+    fetching: g.Fetching,
     write_lock: o.WriteLock = False,
-    mirror: o.Mirror = None,
-    filter_: o.Filter = "",
-    tries: o.Tries = 3,
-    stall: o.Stall = 30,
+    dest: o.Dest = "",
     run_dir: o.RunDir = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    verbose: o.Verbose = False,
+    shown: g.Shown,
 ) -> None:
     """Clone the plugins, or update them, and run nothing.
 
@@ -248,46 +113,25 @@ def fetch(
 
       asyncstack fetch --update heat ironic
     """
-    local_conf, only = o.plugin_names(local_conf, names, update=update)
-    o.check_lock(locked=locked, update=update, write_lock=write_lock)
+    local_conf, only = _plugin_names(local_conf, names, update=fetching.update)
+    fetching = msgspec.structs.replace(fetching, only=only, write_lock=write_lock)
     settings = RunSettings(
         local_conf=local_conf,
-        fetch=FetchSettings(
-            jobs=jobs,
-            jobs_per_host=jobs_per_host,
-            update=update,
-            only=only,
-            force=force,
-            locked=locked,
-            write_lock=write_lock,
-            mirrors=o.mirrors(mirror),
-            filter=filter_,
-            tries=tries,
-            stall_s=stall,
-            source=fetch_from.value,
-        ),
-        nodes=NodeSettings(
-            inventory=inventory,
-            nodes=tuple(node or ()),
-            limit=limit,
-            accept_new_host_keys=accept_new_host_keys,
-        ),
+        fetch=g.with_lock_checked(fetching),
+        nodes=nodes,
         dest=dest,
         run_directory=run_dir,
     )
-    run_command(settings, goal="fetch", json=json, quiet=quiet, verbose=verbose)
+    run_command(settings, shown, goal="fetch")
 
 
+@expanded
 def plan(
-    local_conf: o.LocalConfPath = _LOCAL_CONF,
-    inventory: o.Inventory = None,
-    node: o.Node = None,
-    limit: o.Limit = "",
+    local_conf: o.LocalConfPath = o.DEFAULT_LOCAL_CONF,
+    *,
+    nodes: g.Nodes,
     order: o.Order = "",
-    accept_new_host_keys: o.AcceptNewHostKeys = False,
-    phase: o.Phase = "",
-    from_phase: o.FromPhase = "",
-    until_phase: o.UntilPhase = "",
+    selection: g.Selection,
     dest: o.Dest = "",
     deep: o.Deep = False,
     json: o.PlanJson = False,
@@ -303,64 +147,28 @@ def plan(
 
     settings = RunSettings(
         local_conf=local_conf,
-        selection=PhaseSelection(phase, from_phase, until_phase),
-        nodes=NodeSettings(
-            inventory=inventory,
-            nodes=tuple(node or ()),
-            limit=limit,
-            order=order,
-            accept_new_host_keys=accept_new_host_keys,
-        ),
+        selection=selection,
+        nodes=msgspec.structs.replace(nodes, order=order),
         dest=dest,
     )
     ask = passphrases()
     print_plans(run_interruptible(lambda: make_plan(settings, deep=deep, ask=ask)), json=json)
 
 
-def run_command(
-    settings: RunSettings,
-    *,
-    goal: Goal = "phases",
-    json: bool = False,
-    quiet: bool = False,
-    verbose: bool = False,
-    detach: bool = False,
-) -> None:
-    """Do a run with a display, print what came of it, and exit with its code.
+def _plugin_names(
+    local_conf: Path, names: list[str] | None, *, update: bool
+) -> tuple[Path, tuple[str, ...]]:
+    """LOCAL_CONF and the NAMEs behind it: `--update heat` means ./local.conf as well.
 
-    `detach`: leave all of that to a background process, and print only the run's id.
+    Raises SettingsError for names without --update, which would be ignored.
     """
-    from asyncstack.cli.terminal import passphrases
-    from asyncstack.run.engine import execute
-
-    def work(display: Display) -> Awaitable[RunResult]:
-        return execute(settings, display, goal, passphrases(display))
-
-    if detach:
-        from asyncstack.cli.detach import detached
-
-        detached(lambda display: conduct(work, display, json=False, quiet=True))
-        return
-    from asyncstack.reports.display import choose_display
-
-    display = choose_display(json=json, quiet=quiet, verbose=verbose)
-    conduct(work, display, json=json, quiet=quiet)
-
-
-def conduct(
-    work: Callable[[Display], Awaitable[RunResult]], display: Display, *, json: bool, quiet: bool
-) -> None:
-    """Show what `work` does while it does it, print what came of it, exit with its code."""
-    from asyncstack.cli.interrupt import Interrupted, run_interruptible
-    from asyncstack.cli.outcome import print_outcome
-
-    try:
-        with display:
-            result = run_interruptible(lambda: work(display))
-    except Interrupted:
-        if not json and not quiet:
-            typer.echo(_INTERRUPTED, err=True)
-        raise typer.Exit(130) from None
-    if not json:
-        print_outcome(result.directory, table=not quiet, lock=result.lock)
-    raise typer.Exit(result.exit_code)
+    given = tuple(names or ())
+    left_out = local_conf.suffix != ".conf" and not local_conf.exists()
+    if update and left_out and len(local_conf.parts) == 1 and o.DEFAULT_LOCAL_CONF.exists():
+        return o.DEFAULT_LOCAL_CONF, (local_conf.name, *given)
+    if given and not update:
+        raise SettingsError(
+            f"{' '.join(given)}: names say which plugins to update",
+            hint="add --update, or leave the names out to fetch all plugins",
+        )
+    return local_conf, given

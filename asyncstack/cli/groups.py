@@ -1,0 +1,163 @@
+"""What commands make of their options: each group a function from options to a setting.
+
+The defaults stand here, once, and the order is that of `--help`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Struct
+
+from asyncstack.cli import options as o
+from asyncstack.cli.grouping import Options, expanded
+from asyncstack.errors import SettingsError
+from asyncstack.model import PhaseSelection
+from asyncstack.settings import FetchSettings, NodeSettings, RunSettings
+
+__all__ = [
+    "AllFetching",
+    "AllNodes",
+    "Fetching",
+    "Nodes",
+    "Running",
+    "Selection",
+    "Shown",
+    "ShownAs",
+    "with_lock_checked",
+]
+
+
+class ShownAs(Struct, frozen=True):
+    """How what happens is to be shown."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def _nodes(
+    inventory: o.Inventory = None,
+    node: o.Node = None,
+    limit: o.Limit = "",
+    accept_new_host_keys: o.AcceptNewHostKeys = False,
+) -> NodeSettings:
+    return NodeSettings(
+        inventory=inventory,
+        nodes=tuple(node or ()),
+        limit=limit,
+        accept_new_host_keys=accept_new_host_keys,
+    )
+
+
+Nodes = Annotated[NodeSettings, Options(_nodes)]
+
+
+@expanded
+def _all_nodes(
+    nodes: Nodes,
+    strategy: o.StrategyOption = o.Strategy.LINEAR,
+    order: o.Order = "",
+    keep_going: o.KeepGoing = False,
+    max_fail: o.MaxFail = "",
+) -> NodeSettings:
+    return msgspec.structs.replace(
+        nodes, strategy=strategy.value, order=order, keep_going=keep_going, max_fail=max_fail
+    )
+
+
+#: Which nodes, and how they keep step.
+AllNodes = Annotated[NodeSettings, Options(_all_nodes)]
+
+
+def _selection(
+    phase: o.Phase = "", from_phase: o.FromPhase = "", until_phase: o.UntilPhase = ""
+) -> PhaseSelection:
+    return PhaseSelection(phase, from_phase, until_phase)
+
+
+Selection = Annotated[PhaseSelection, Options(_selection)]
+
+
+def _fetching(
+    fetch_from: o.FetchFrom = o.FetchSource.CONTROLLER,
+    jobs: o.Jobs = 16,
+    jobs_per_host: o.JobsPerHost = 16,
+    update: o.Update = False,
+    force: o.Force = False,
+    locked: o.Locked = False,
+    mirror: o.Mirror = None,
+    filter_: o.Filter = "",
+    tries: o.Tries = 3,
+    stall: o.Stall = 30,
+) -> FetchSettings:
+    settings = FetchSettings(
+        jobs=jobs,
+        jobs_per_host=jobs_per_host,
+        update=update,
+        force=force,
+        locked=locked,
+        mirrors=_mirrors(mirror),
+        filter=filter_,
+        tries=tries,
+        stall_s=stall,
+        source=fetch_from.value,
+    )
+    return with_lock_checked(settings)
+
+
+Fetching = Annotated[FetchSettings, Options(_fetching)]
+
+
+@expanded
+def _all_fetching(fetching: Fetching, prefetch: o.Prefetch = False) -> FetchSettings:
+    return msgspec.structs.replace(fetching, prefetch=prefetch)
+
+
+#: How plugins are brought to $DEST by a run that goes on with their phases.
+AllFetching = Annotated[FetchSettings, Options(_all_fetching)]
+
+
+def _running(
+    dest: o.Dest = "",
+    step_timeout: o.StepTimeout = 0,
+    run_dir: o.RunDir = None,
+    trace: o.Trace = False,
+) -> RunSettings:
+    return RunSettings(dest=dest, step_timeout_s=step_timeout, run_directory=run_dir, trace=trace)
+
+
+#: The rest of a run, for `msgspec.structs.replace` to complete.
+Running = Annotated[RunSettings, Options(_running)]
+
+
+def _shown(json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = False) -> ShownAs:
+    return ShownAs(json=json, quiet=quiet, verbose=verbose)
+
+
+Shown = Annotated[ShownAs, Options(_shown)]
+
+
+def with_lock_checked(fetch: FetchSettings) -> FetchSettings:
+    """The same. Raises SettingsError for a wish to keep to the lock file and to move away from it."""
+    if fetch.locked and (fetch.update or fetch.write_lock):
+        other = "--update" if fetch.update else "--write-lock"
+        raise SettingsError(
+            f"--locked and {other} exclude each other",
+            hint="--locked keeps to the commits of asyncstack.lock, the other one renews them",
+        )
+    return fetch
+
+
+def _mirrors(values: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """The pairs of --mirror. Raises SettingsError for one that is none."""
+    pairs: list[tuple[str, str]] = []
+    for value in values or ():
+        source, sign, target = value.partition("=")
+        if not (source and sign and target):
+            raise SettingsError(
+                f"--mirror {value}: is no FROM=TO", hint="write --mirror https://a/=https://b/"
+            )
+        pairs.append((source, target))
+    return tuple(pairs)
