@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from asyncstack.events import BarrierOpened, PhaseFinished
@@ -29,15 +30,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.helpers.gitserver import Proxy
 from tests.ssh.lab import NodeOfLab, SshLab
 
-_PLUGINS = 10
-_PHASES = ("pre-install", "install", "post-config", "extra", "test-config")
+PLUGINS = 10
+PHASES = ("pre-install", "install", "post-config", "extra", "test-config")
 _STEP = 'printf "%s %s\\n" "$1" "$2"\n'
 
 
 def plain(lab: SshLab, nodes: list[NodeOfLab]) -> float:
     """One `ssh` a node, all at once, each with the whole loop."""
-    folders = " ".join(f"plugin{number}" for number in range(_PLUGINS))
-    loop = f"for phase in {' '.join(_PHASES)}; do for p in {folders}; do"
+    folders = " ".join(f"plugin{number}" for number in range(PLUGINS))
+    loop = f"for phase in {' '.join(PHASES)}; do for p in {folders}; do"
     started = time.perf_counter()
     running = []
     for node in nodes:
@@ -49,7 +50,7 @@ def plain(lab: SshLab, nodes: list[NodeOfLab]) -> float:
     for process in running:
         output, _ = process.communicate()
         assert process.returncode == 0
-        assert output.count(b"\n") == _PLUGINS * len(_PHASES)
+        assert output.count(b"\n") == PLUGINS * len(PHASES)
     return time.perf_counter() - started
 
 
@@ -59,7 +60,7 @@ def ours(lab: SshLab) -> tuple[float, list[float]]:
     outcome = lab.stack("--quiet", "--from-phase", "pre-install")
     seconds = time.perf_counter() - started
     assert outcome.code == 0, outcome
-    assert len(outcome.of(PhaseFinished)) >= len(lab.nodes) * len(_PHASES)
+    assert len(outcome.of(PhaseFinished)) >= len(lab.nodes) * len(PHASES)
     opened = [e.timestamp for e in outcome.of(BarrierOpened) if e.mode is Mode.STACK]
     times = [time_of(stamp) for stamp in opened]
     return seconds, [b - a for a, b in itertools.pairwise(times)]
@@ -70,25 +71,32 @@ def time_of(stamp: str) -> float:
     return dt.datetime.fromisoformat(stamp).timestamp()
 
 
+@contextmanager
+def trivial_lab(nodes: int, rtt_s: float) -> Iterator[tuple[SshLab, list[Proxy]]]:
+    """Nodes behind proxies that add the round trip; plugins that do nothing are there already."""
+    with ExitStack() as stack:
+        lab = SshLab(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        stack.callback(lab.close)
+        proxies = []
+        for number in range(nodes):
+            daemon = lab.daemon()
+            proxies.append(stack.enter_context(Proxy(daemon.port, rtt_s=rtt_s)))
+            lab.node(f"node{number}", daemon, port=proxies[-1].port)
+        for number in range(PLUGINS):
+            lab.plugin(f"plugin{number}", _STEP)
+        lab.write_conf(lab.enable(*(f"plugin{number}" for number in range(PLUGINS))))
+        lab.write_inventory()
+        assert lab.stack("--quiet").code == 0  # delivers the plugins
+        yield lab, proxies
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=8)
     parser.add_argument("--rtt", type=float, default=0.02)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with ExitStack() as stack:
-        lab = SshLab(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        stack.callback(lab.close)
-        proxies = []
-        for number in range(options.nodes):
-            daemon = lab.daemon()
-            proxies.append(stack.enter_context(Proxy(daemon.port, rtt_s=options.rtt)))
-            lab.node(f"node{number}", daemon, port=proxies[-1].port)
-        for number in range(_PLUGINS):
-            lab.plugin(f"plugin{number}", _STEP)
-        lab.write_conf(lab.enable(*(f"plugin{number}" for number in range(_PLUGINS))))
-        lab.write_inventory()
-        assert lab.stack("--quiet").code == 0  # delivers the plugins
+    with trivial_lab(options.nodes, options.rtt) as (lab, proxies):
         ratios = []
         for _ in range(options.rounds):
             before = [proxy.connections for proxy in proxies]
