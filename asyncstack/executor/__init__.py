@@ -27,6 +27,7 @@ __all__ = [
     "NodeRun",
     "NodeTracker",
     "Policy",
+    "abort_phases",
     "open_node",
     "run_phases",
 ]
@@ -71,6 +72,15 @@ async def run_phases(
     finally:
         for node in nodes:
             _finish(node, phases, emit)
+
+
+def abort_phases(nodes: Sequence[NodeRun], phases: Sequence[PlannedPhase], emit: Emit) -> None:
+    """Say of nodes that they won't run any of the phases, because others before them have failed."""
+    for node in nodes:
+        for phase in phases:
+            node.skip_phase(phase, "the run ended before it")
+        node.status = Status.ABORTED
+        emit(NodeFinished(node=node.name, status=Status.ABORTED))
 
 
 def _opened(key: PhaseKey, finished: dict[str, float], waiting: Sequence[str]) -> BarrierOpened:

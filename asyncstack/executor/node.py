@@ -110,6 +110,8 @@ class NodeRun:
             tell(tracker.close(Status.CANCELLED, "interrupted"))
             tell(tracker.finish_phase(Status.CANCELLED))
             raise
+        # First what it printed: who takes a run up asks no more about a node that has finished.
+        await self._conversation.flush()
         tell(tracker.finish_phase(status))
         self.failed = self.failed or not status.good
         if self._conversation.ended:

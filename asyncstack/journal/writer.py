@@ -43,7 +43,10 @@ class Journal:
         self._run = run
         self._queue: list[Event] = []
         self._wake = anyio.Event()
-        self._closing = anyio.Event()
+        self._hurry = anyio.Event()
+        self._rested = anyio.Event()
+        self._closing = False
+        self._ended = False
         self._scope = CancelScope(shield=True)
         self._error: RunDirectoryError | None = None
 
@@ -59,6 +62,13 @@ class Journal:
         self._queue.append(stamped(event))
         self._wake.set()
 
+    async def flush(self) -> None:
+        """Return when what was emitted is on the disk, or never will be, which `emit` tells."""
+        with anyio.move_on_after(CLOSE_TIMEOUT_S):
+            while self._queue and not self._ended:
+                self._hurry.set()
+                await self._rested.wait()
+
     def _raise_error(self) -> None:
         error, self._error = self._error, None
         if error is not None:
@@ -73,25 +83,36 @@ class Journal:
                 self._error = _unwritable(self._run, error.strerror or str(error))
         if self._scope.cancelled_caught:
             self._error = _unwritable(self._run, f"no answer in {CLOSE_TIMEOUT_S:.0f} s")
+        self._ended = True
+        self._rested.set()
 
     async def _write_batches(self, stream: AsyncFileIO) -> None:
         lines: list[bytes] = []
         # The import of structlog takes 0.1 s: in a thread, while the first nodes are being booted.
         logger = await to_thread.run_sync(build_logger, self._run.run_id, lines.append)
-        while not (self._closing.is_set() and not self._queue):
+        while not (self._closing and not self._queue):
             await self._wake.wait()
             with anyio.move_on_after(LINGER_S):
-                await self._closing.wait()
+                await self._hurry.wait()
             self._wake = anyio.Event()
-            batch, self._queue = self._queue, []
+            # Who waits for it to be empty wants it to be on the disk by then.
+            batch = list(self._queue)
             for event in batch:
                 log(logger, event)
             await _write(stream, b"".join(lines))
             lines.clear()
+            del self._queue[: len(batch)]
+            if self._queue:
+                self._wake.set()
+            elif not self._closing:
+                self._hurry = anyio.Event()
+            self._rested.set()
+            self._rested = anyio.Event()
 
     def _close(self) -> None:
         self._scope.deadline = anyio.current_time() + CLOSE_TIMEOUT_S
-        self._closing.set()
+        self._closing = True
+        self._hurry.set()
         self._wake.set()
 
 

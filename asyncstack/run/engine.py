@@ -44,12 +44,14 @@ from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
 from asyncstack.run.fetching import save_lock
 from asyncstack.run.nodes import NodeSpec, node_batches, node_copies, plan_run
+from asyncstack.run.recall import recall_nodes, recall_plugins
 from asyncstack.run.remote import Results
 from asyncstack.run.sinks import Sinks
 from asyncstack.run.stages import (
     InputErrors,
     Opened,
     Stage,
+    abort_all,
     boot_nodes,
     check_plugins,
     fetch_plugins,
@@ -178,6 +180,7 @@ async def _conduct(
             redactor,
             sinks.emit,
             sinks,
+            sinks.finish,
             attach=take_up,
             booted=frozenset(event.node for event in seen if isinstance(event, NodeBooted)),
             copies=node_copies(record.settings),
@@ -195,6 +198,8 @@ async def _conduct(
             if all_over:
                 await release_nodes(batches, directory.run_id)
                 progress.end(worst(all_over))
+                nodes, plugins = recall_nodes(seen), recall_plugins(seen)
+                record = msgspec.structs.replace(record, nodes=nodes, plugins=plugins)
             else:
                 await _run(stage, directory, batches, record.plan, progress)
         except AsyncstackError as error:
@@ -279,6 +284,8 @@ async def _run(
             if phases:
                 await check_plugins(opened)
                 await _run_batches(stage, directory, batches, opened, phases, progress)
+        # Before the drivers go: who takes the run up from here has only what is written by now.
+        await stage.settle()
     progress.end(progress.status)
 
 
@@ -292,13 +299,17 @@ async def _run_batches(
 ) -> None:
     """One batch finishes everything before the next begins; a bad one is the last."""
     of_name = {one.node.name: one for one in opened}
-    for specs in batches:
+    count = 0
+    for count, specs in enumerate(batches, 1):  # noqa: B007 – how many of them had their turn
         batch = [of_name[spec.name] for spec in specs]
         status = progress.status = await run_all(
             stage, directory, batch, phases, progress.results, opened
         )
         if status is not Status.OK and not stage.settings.nodes.keep_going:
-            return
+            break
+    for specs in batches[count:]:
+        batch = [of_name[spec.name] for spec in specs]
+        abort_all(stage, directory, batch, phases, progress.results)
 
 
 def _first_record(
@@ -327,13 +338,18 @@ def _digest(local_conf: LocalConf) -> str:
 
 
 def _last_record(record: RunRecord, progress: _Progress, redactor: Redactor) -> RunRecord:
-    commits = {result.plugin: result.commit for result in progress.all_results()}
-    plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
-    return msgspec.structs.replace(
+    record = msgspec.structs.replace(
         record,
         finished=datetime.now(UTC),
         status=progress.status,
         exit_code=progress.exit_code,
+    )
+    if not progress.boots:
+        return record  # whose nodes are known from elsewhere, or were never had
+    commits = {result.plugin: result.commit for result in progress.all_results()}
+    plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
+    return msgspec.structs.replace(
+        record,
         nodes=tuple(
             RecordedNode(name=name, dest=boot.dest, status=progress.status, facts=boot.facts)
             for name, boot in progress.boots.items()

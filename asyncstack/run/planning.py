@@ -71,7 +71,9 @@ async def make_plan(
     all_copies = node_copies(settings)
     run_id = f"plan-{new_run_id()}"
     redactor = Redactor()
-    stage = Stage(settings, run_id, redactor, listener.emit, listener, keep_top_dir=False)
+    stage = Stage(
+        settings, run_id, redactor, listener.emit, listener, listener.flush, keep_top_dir=False
+    )
     plans: list[Plan] = []
     async with open_nodes(stage, specs) as opened:
         await boot_nodes(stage, opened)

@@ -12,9 +12,11 @@ from asyncstack.events import (
     FetchFinished,
     FetchStarted,
     NodeBooted,
+    NodeFinished,
     PhaseFinished,
     PhaseStarted,
     PluginRegistered,
+    RunFinished,
     SpanFinished,
     StepFinished,
     StepOutput,
@@ -41,6 +43,8 @@ _TOLD_AGAIN = (
     StepStarted,
     StepFinished,
     SpanFinished,
+    NodeFinished,
+    RunFinished,
 )
 _IDENTITY = ("node", "mode", "phase", "plugin", "code", "path", "line", "name")
 
@@ -102,6 +106,7 @@ class Sinks:
             self._write(path, stream.flush())
         self._streams.clear()
         await self._logs.flush()
+        await self._journal.flush()
 
 
 def _identity(event: Event) -> tuple[object, ...] | None:

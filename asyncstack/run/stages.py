@@ -18,6 +18,7 @@ from asyncstack.executor import (
     NodeRun,
     NodeTracker,
     Policy,
+    abort_phases,
     open_node,
     run_phases,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "InputErrors",
     "Opened",
     "Stage",
+    "abort_all",
     "boot_nodes",
     "check_plugins",
     "fetch_plugins",
@@ -54,7 +56,7 @@ T = TypeVar("T")
 
 
 class Stage(Struct, frozen=True):
-    """What every stage is given.
+    """What every stage is given. `settle` returns when all that was emitted is on the disk.
 
     `attach`: the drivers run already, for a controller that is gone; those of `booted` certainly.
     `keep_top_dir`: what the plugins found at TOP_DIR is there after the run. `copies`: files between nodes.
@@ -65,6 +67,7 @@ class Stage(Struct, frozen=True):
     redactor: Redactor
     emit: Emit
     logs: Logs
+    settle: Callable[[], Awaitable[None]]
     attach: bool = False
     booted: frozenset[str] = frozenset()
     keep_top_dir: bool = True
@@ -313,16 +316,7 @@ async def run_all(
 
     `opened` are the nodes of this batch, `everybody` those of all batches: files may go there.
     """
-    nodes = [one.node for one in opened]
-    for node in nodes:
-
-        def log_path(phase: PlannedPhase, step: str, name: str = node.name) -> str:
-            return directory.log(name, phase.index, phase.key, step)
-
-        booted = node.booted
-        top_dir = booted.variables.get("TOP_DIR", "")
-        commits = {result.plugin: result.commit for result in results.get(node.name, ())}
-        node.begin(NodeTracker(node.name, booted.plugins, commits, log_path, top_dir=top_dir))
+    nodes = _begin(directory, opened, results)
 
     async def on_barrier(key: PhaseKey) -> bool:
         if key.mode is Mode.SOURCE:
@@ -345,6 +339,31 @@ async def run_all(
         step_timeout_s=stage.settings.step_timeout_s,
     )
     return worst(node.status for node in nodes)
+
+
+def abort_all(
+    stage: Stage,
+    directory: RunDirectory,
+    opened: Sequence[Opened],
+    phases: Sequence[PlannedPhase],
+    results: Results,
+) -> None:
+    """Say of a batch that it won't have its turn."""
+    abort_phases(_begin(directory, opened, results), phases, stage.emit)
+
+
+def _begin(directory: RunDirectory, opened: Sequence[Opened], results: Results) -> list[NodeRun]:
+    nodes = [one.node for one in opened]
+    for node in nodes:
+
+        def log_path(phase: PlannedPhase, step: str, name: str = node.name) -> str:
+            return directory.log(name, phase.index, phase.key, step)
+
+        booted = node.booted
+        top_dir = booted.variables.get("TOP_DIR", "")
+        commits = {result.plugin: result.commit for result in results.get(node.name, ())}
+        node.begin(NodeTracker(node.name, booted.plugins, commits, log_path, top_dir=top_dir))
+    return nodes
 
 
 def worst(statuses: Iterable[Status]) -> Status:

@@ -60,6 +60,16 @@ async def test_a_timestamp_of_the_event_is_kept(run: RunDirectory) -> None:
     assert list(read_events(run.events)) == [event]
 
 
+async def test_flushing_writes_what_was_emitted(run: RunDirectory) -> None:
+    """At once, and as often as it is asked for; what comes later is written later."""
+    async with open_journal(run) as journal:
+        await journal.flush()
+        for number in range(3):
+            journal.emit(step(number))
+            await journal.flush()
+            assert plugins(list(read_events(run.events))) == [f"p{n}" for n in range(number + 1)]
+
+
 async def test_transient_events_are_left_out(run: RunDirectory) -> None:
     async with open_journal(run) as journal:
         journal.emit(FetchProgress(plugin="p", stage="receiving"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,11 @@ class NodeOfLab:
     def state(self) -> Path:
         """What the drivers of its runs keep."""
         return self.sshd.home / "state/asyncstack/nodes"
+
+    def forget(self) -> None:
+        """Take away what its plugins wrote down, before another run."""
+        (self.dest / "witness").unlink(missing_ok=True)
+        shutil.rmtree(self.dest / "printed", ignore_errors=True)
 
     def witness(self) -> list[tuple[float, str, str, str]]:
         """time, plugin, phase, begin or end: what its plugins wrote down, in order."""

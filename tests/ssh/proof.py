@@ -7,6 +7,8 @@ themselves wrote down on the node's disk.
 
 from __future__ import annotations
 
+import os
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +19,13 @@ from asyncstack.model import PhaseKey, Status
 from asyncstack.runtime.framing import Frame, FrameParser
 from tests.ssh.lab import NodeOfLab, SshLab, Step
 
-__all__ = ["KEEP_JOURNAL", "assert_nothing_lost", "enable_witnesses", "kept_journal"]
+__all__ = [
+    "KEEP_JOURNAL",
+    "assert_nothing_lost",
+    "chance_of_test",
+    "enable_witnesses",
+    "kept_journal",
+]
 
 #: For a settings file: the run removes the journal at its end, but not this.
 KEEP_JOURNAL = """
@@ -25,6 +33,13 @@ mkdir -p "$HOME/journals"
 ln "$TOP_DIR/../journal" "$HOME/journals/$(basename "${TOP_DIR%/*/*}").$NODE_NAME"
 ln "$TOP_DIR/../nonce" "$HOME/journals/$(basename "${TOP_DIR%/*/*}").$NODE_NAME.nonce"
 """
+
+
+def chance_of_test() -> random.Random:
+    """Chance that can be had again: what is printed is shown when a test fails."""
+    seed = int(os.environ.get("SEED", "0")) or random.randrange(1, 10**6)
+    print(f"SEED={seed}")  # noqa: T201
+    return random.Random(seed)
 
 
 def enable_witnesses(lab: SshLab, *names: str, more: str = ":", kib: int = 6) -> None:

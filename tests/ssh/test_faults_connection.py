@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from collections.abc import Iterator
+
+import pytest
 
 from asyncstack.events import ConnectionChanged, FetchFinished, FetchStarted
 from asyncstack.runtime.payload import DriverSettings, build_payload
@@ -13,18 +14,11 @@ from tests.helpers.gitserver import git
 from tests.helpers.lab import repository
 from tests.helpers.link import Link
 from tests.ssh.lab import SshLab
-from tests.ssh.proof import assert_nothing_lost, enable_witnesses
+from tests.ssh.proof import assert_nothing_lost, chance_of_test, enable_witnesses
 
 #: Bytes that a login takes, both ways; and that are sent to start a driver.
 LOGIN = 5000
 PAYLOAD = len(build_payload(DriverSettings(nonce=""), {}))
-
-
-def dice() -> random.Random:
-    """Chance that can be had again: what is printed is shown when a test fails."""
-    seed = int(os.environ.get("SEED", "0")) or random.randrange(1, 10**6)
-    print(f"SEED={seed}")  # noqa: T201
-    return random.Random(seed)
 
 
 def budgets(chance: random.Random) -> Iterator[int]:
@@ -38,9 +32,10 @@ def budgets(chance: random.Random) -> Iterator[int]:
         yield chance.randrange(LOGIN // 10, 5 * LOGIN)
 
 
+@pytest.mark.timeout(400)
 def test_fifty_cuts_at_random_places(lab: SshLab) -> None:
     """28 a node, if it talks that long: in logins, in the boot, in phases and between them."""
-    chance = dice()
+    chance = chance_of_test()
     daemons = [lab.daemon(), lab.daemon()]
     with (
         Link(daemons[0].port) as first,
@@ -62,7 +57,7 @@ def test_fifty_cuts_at_random_places(lab: SshLab) -> None:
 
 def test_a_delivery_that_is_cut_again_and_again(lab: SshLab) -> None:
     """What has arrived stays, the rest is brought; each repository has one beginning and one end."""
-    chance = dice()
+    chance = chance_of_test()
     daemon = lab.daemon()
     names = ("first", "second", "third")
     with Link(daemon.port) as link:
