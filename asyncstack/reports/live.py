@@ -15,21 +15,11 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live as RichLive
-from rich.text import Text
 
-from asyncstack.events import (
-    ConnectionChanged,
-    Event,
-    FetchFinished,
-    FetchRetried,
-    NodeFinished,
-    StepFinished,
-    Warned,
-)
-from asyncstack.model import Status
+from asyncstack.events import Event
+from asyncstack.reports.lasting import is_lasting, lasting_lines
 from asyncstack.reports.live_state import LiveState
 from asyncstack.reports.live_view import view
-from asyncstack.reports.wording import describe
 
 __all__ = ["Live"]
 
@@ -45,7 +35,8 @@ class Live:
         self._state = LiveState(clock())
         self._lock = threading.Lock()
         self._screen = threading.Lock()
-        self._held: list[Text] | None = None
+        self._suspended = False
+        self._lasting: list[Event] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._redraw, name="live view", daemon=True)
         self._live = RichLive(
@@ -59,33 +50,34 @@ class Live:
         )
 
     def emit(self, event: Event) -> None:
-        """Take in the event; what a user must not miss is printed above the view for good."""
+        """Take in the event; what a user must not miss is printed above the view for good.
+
+        With the next drawing, so that what happens to many nodes at once is one line.
+        """
         with self._lock:
             self._state.apply(event, self._clock())
-            several = len(self._state.nodes) > 1
-        if _is_lasting(event):
-            self._print(_lasting_line(event, several=several))
+            if is_lasting(event):
+                self._lasting.append(event)
 
-    def _print(self, line: Text) -> None:
-        if self._held is None:
+    def _print_lasting(self) -> None:
+        with self._lock:
+            events, self._lasting = self._lasting, []
+            named = len(self._state.nodes) > 1
+        for line in lasting_lines(events, named=named):
             self._console.print(line, soft_wrap=True)
-        else:
-            self._held.append(line)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Leave the screen to somebody who asks the user something."""
         with self._screen:
             self._live.stop()
-            self._held = []
+            self._suspended = True
         try:
             yield
         finally:
             with self._screen:
-                held, self._held = self._held, None
+                self._suspended = False
                 self._live.start()
-            for line in held:
-                self._print(line)
 
     def _draw(self) -> Group:
         room, height = self._console.size
@@ -95,7 +87,8 @@ class Live:
     def _redraw(self) -> None:
         while not self._ended.wait(REDRAW_INTERVAL_S):
             with self._screen:
-                if self._held is None:
+                if not self._suspended:
+                    self._print_lasting()
                     self._live.refresh()
 
     def __enter__(self) -> Self:
@@ -111,26 +104,5 @@ class Live:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        self._print_lasting()
         self._live.stop()
-
-
-def _is_lasting(event: Event) -> bool:
-    match event:
-        case Warned() | FetchRetried() | ConnectionChanged():
-            return True
-        case FetchFinished():
-            return not event.status.good
-        case StepFinished():
-            return event.status in (Status.FAILED, Status.LOST)
-        case NodeFinished():
-            return event.status in (Status.LOST, Status.UNREACHABLE)
-        case _:
-            return False
-
-
-def _lasting_line(event: Event, *, several: bool) -> Text:
-    mild = isinstance(event, Warned | FetchRetried | ConnectionChanged)
-    mark = ("! ", "bold yellow") if mild else ("✗ ", "bold red")
-    named = isinstance(event, NodeFinished | ConnectionChanged)
-    node = "" if named or not several else getattr(event, "node", "")
-    return Text.assemble(mark, f"{node}: " if node else "", describe(event))

@@ -10,6 +10,7 @@ from asyncstack.events import (
     FetchProgress,
     FetchStarted,
     NodeBooted,
+    PhaseFinished,
     PhaseStarted,
     PluginRegistered,
     RunStarted,
@@ -62,7 +63,8 @@ class LiveState:
     began: float
     command: str = ""
     nodes: dict[str, None] = field(default_factory=dict)
-    plugins: dict[str, None] = field(default_factory=dict)
+    #: Plugin → the nodes that registered it; empty for what isn't registered (`@packages`).
+    plugins: dict[str, set[str]] = field(default_factory=dict)
     phases: dict[str, None] = field(default_factory=dict)
     phase: str = ""
     fetching: dict[tuple[str, str], FetchState] = field(default_factory=dict)
@@ -71,6 +73,14 @@ class LiveState:
     fetched_bytes: int = 0
     cells: dict[tuple[str, str], CellState] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
+    #: Nodes that are through with the phase, and wait for the others or for the next one.
+    waiting: set[str] = field(default_factory=set)
+    #: Nodes whose run has ended early.
+    out: set[str] = field(default_factory=set)
+
+    def due(self, plugin: str) -> int:
+        """How many nodes are to run a plugin, as far as they still run anything."""
+        return len((self.plugins.get(plugin) or self.nodes.keys()) - self.out)
 
     def apply(self, event: Event, now: float) -> None:
         """Take in one event that arrived at `now`."""
@@ -86,8 +96,11 @@ class LiveState:
             case PhaseStarted():
                 self.phase = PhaseKey(event.mode, event.phase).name
                 self.phases.setdefault(self.phase)
+                self.waiting.discard(event.node)
+            case PhaseFinished():
+                (self.waiting if event.status.good else self.out).add(event.node)
             case PluginRegistered():
-                self.plugins.setdefault(event.plugin)
+                self.plugins.setdefault(event.plugin, set()).add(event.node)
             case NodeBooted():
                 self.nodes.setdefault(event.node)
             case RunStarted():
@@ -111,7 +124,7 @@ class LiveState:
 
     def _cell(self, event: StepStarted | StepFinished) -> CellState:
         phase = PhaseKey(event.mode, event.phase).name
-        self.plugins.setdefault(event.plugin)
+        self.plugins.setdefault(event.plugin, set())
         self.phases.setdefault(phase)
         return self.cells.setdefault((event.plugin, phase), CellState())
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from rich.text import Text
 
 from asyncstack.model import Status
-from asyncstack.reports.folding import fold
-from asyncstack.reports.grid import Column, Span, lines, shortened, width
-from asyncstack.reports.live_state import CellState, FetchState, LiveState, Running
+from asyncstack.reports.folding import fold_within
+from asyncstack.reports.grid import Column, Span, lines, shortened
+from asyncstack.reports.live_fetches import fetch_lines
+from asyncstack.reports.live_state import CellState, LiveState, Running
 from asyncstack.reports.matrix import ABSENT, MARKS, heading_of
 from asyncstack.reports.tail import printable
-from asyncstack.reports.units import bar, clock, size, unit_aligned
+from asyncstack.reports.units import clock, unit_aligned
 
 __all__ = ["view"]
 
-BAR_WIDTH = 16
 NAME_ROOM = 26
 RUNNING_LINES = 4
 
@@ -31,10 +31,10 @@ MATRIX_ROOM = 40
 
 def view(state: LiveState, now: float, room: int, height: int) -> list[Text]:
     """At most `height` lines of at most `room` characters."""
-    top = [_title(state, now)]
+    top = [_title(state, now, room)]
     running = _running(state, now, room)
     left = height - len(top) - len(running) - 1
-    fetching = _fetching(state, now, room, max(1, left // 3 if state.cells else left))
+    fetching = fetch_lines(state, now, room, max(1, left // 3 if state.cells else left))
     left -= len(fetching)
     table = _matrix(state, now, room, left) if state.cells and room >= MATRIX_ROOM else []
     made = [*top, *fetching, *table, *running][: max(1, height - 1)]
@@ -43,62 +43,10 @@ def view(state: LiveState, now: float, room: int, height: int) -> list[Text]:
     return made
 
 
-def _title(state: LiveState, now: float) -> Text:
+def _title(state: LiveState, now: float, room: int) -> Text:
     title = Text.assemble((clock(now - state.began), "cyan"), (f"  {state.command}", "bold"))
-    return title.append(f" on {fold(state.nodes)}") if len(state.nodes) > 1 else title
-
-
-def _fetching(state: LiveState, now: float, room: int, height: int) -> list[Text]:
-    active = state.fetching
-    if not active and not state.fetched:
-        return []
-    heading = Text(f"fetch  {state.fetched} done")
-    if active:
-        heading.append(f", {len(active)} running")
-    if state.fetch_failures:
-        heading.append(f", {state.fetch_failures} failed", "bold red")
-    heading.append(
-        f", {size(state.fetched_bytes + sum(f.received_bytes for f in active.values()))}"
-    )
-    shown = list(active.items())[: max(0, height - 1)]
-    if not shown:
-        return [heading]
-    names = [f"{plugin} {node}".rstrip() for (plugin, node), _ in shown]
-    return [heading, *lines(_fetch_columns(names, [f for _, f in shown], now, room))[1:]]
-
-
-def _fetch_columns(
-    names: list[str], fetches: list[FetchState], now: float, room: int
-) -> list[Column]:
-    name_room = min(NAME_ROOM, max(8, room // 3))
-    columns = [
-        Column(
-            ("",), tuple((f"  {shortened(name, name_room)}", "") for name in names), right=False
-        ),
-        Column(("",), tuple((fetch.stage, "dim") for fetch in fetches), right=False),
-        Column(("",), tuple(_progress(fetch) for fetch in fetches), right=False),
-        Column(("",), tuple((_percent(fetch), "") for fetch in fetches)),
-        Column(("",), tuple((size(f.received_bytes), "") for f in fetches)),
-        Column(("",), tuple((_rate(fetch), "dim") for fetch in fetches)),
-        Column(("",), tuple((clock(now - fetch.since), "cyan") for fetch in fetches)),
-    ]
-    columns = [column for column in columns if column.width]
-    if width(columns) > room:
-        del columns[2]  # the bar says what the percentage says
-    return columns
-
-
-def _progress(fetch: FetchState) -> Span:
-    done = bar(fetch.fraction or 0.0, BAR_WIDTH)
-    return (done + "░" * (BAR_WIDTH - len(done)), "cyan")
-
-
-def _percent(fetch: FetchState) -> str:
-    return "" if fetch.fraction is None else f"{100 * fetch.fraction:.0f} %"
-
-
-def _rate(fetch: FetchState) -> str:
-    return f"{size(round(fetch.bytes_per_s))}/s" if fetch.bytes_per_s else ""
+    several = len(state.nodes) > 1
+    return title.append(f" on {fold_within([*state.nodes], room)}") if several else title
 
 
 def _matrix(state: LiveState, now: float, room: int, height: int) -> list[Text]:
@@ -144,22 +92,27 @@ def _around(phases: list[str], current: int, room: int, widths: dict[str, int]) 
 
 
 def _phase_column(state: LiveState, phase: str, names: list[str], now: float) -> Column:
-    several = len(state.nodes)
-    cells = [_cell(state.cells.get((name, phase)), several, now) for name in names]
+    several = len(state.nodes) > 1
+    cells = [
+        _cell(state.cells.get((name, phase)), state.due(name) if several else 0, now)
+        for name in names
+    ]
     heading = [part.rjust(CELL_WIDTH) for part in heading_of(phase)]
     return Column(tuple(heading), tuple(cells))
 
 
-def _cell(cell: CellState | None, nodes: int, now: float) -> Span:
+def _cell(cell: CellState | None, due: int, now: float) -> Span:
+    """`due`: on how many nodes it is to run; 0 if there is but one in all."""
     if cell is None:
         return ("", "")
-    if cell.running and nodes > 1:
-        return (f"▶ {cell.done}/{nodes}   ", "cyan")
+    mark, colour = MARKS.get(cell.status, ("", ""))
+    if due and (cell.running or cell.done < due):
+        going_on = "▶ " if cell.running else ""
+        return (f"{mark or going_on}{cell.done}/{due}   ", colour or "cyan")
     if cell.running:
         return (f"▶ {clock(now - cell.since)}   ", "cyan")
     if cell.status is Status.SKIPPED:
         return ABSENT
-    mark, colour = MARKS.get(cell.status, ("", ""))
     return (mark + unit_aligned(cell.seconds), colour)
 
 
@@ -172,6 +125,9 @@ def _running(state: LiveState, now: float, room: int) -> list[Text]:
     made = [_running_line(state, group, now, room) for group in ordered[:RUNNING_LINES]]
     if len(ordered) > RUNNING_LINES:
         made.append(Text(f"  … {len(ordered) - RUNNING_LINES} more steps are running", "dim"))
+    if ordered and state.waiting:
+        waiting = [node for node in state.nodes if node in state.waiting]
+        made.append(Text(f"  waiting: {fold_within(waiting, room - 12)}", "dim"))
     return made
 
 
@@ -183,6 +139,7 @@ def _running_line(
     line = Text.assemble(elapsed, f"  {oldest.phase} ", (oldest.plugin, "bold"))
     if len(state.nodes) > 1:
         busy = {node for node, _ in group}
-        line.append(f" on {fold(node for node in state.nodes if node in busy)}")
+        nodes = [node for node in state.nodes if node in busy]
+        line.append(f" on {fold_within(nodes, max(NAME_ROOM, room // 3))}")
     words = oldest.output.strip().rpartition(b"\n")[2][-4 * room :]
     return line.append(f"  {printable(words)}", "dim") if words else line

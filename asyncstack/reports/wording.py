@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from asyncstack.events import (
     BarrierOpened,
     ConnectionChanged,
@@ -28,8 +30,13 @@ from asyncstack.reports.units import duration, size
 __all__ = ["describe"]
 
 
-def describe(event: Event) -> str:
-    """The event in a line, without when and on which node; empty for what isn't worth one."""
+def describe(event: Event, nodes: str | None = None) -> str:
+    """The event in a line, without when and on which node; empty for what isn't worth one.
+
+    Where the words hold a node's name, `nodes` stands for it, if it is given.
+    """
+    if nodes is not None and isinstance(event, ConnectionChanged | NodeFinished):
+        event = msgspec.structs.replace(event, node=nodes)
     return one_line(_words(event))
 
 

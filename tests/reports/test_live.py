@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from asyncstack.events import (
+    ConnectionChanged,
     Event,
     FetchFinished,
     FetchProgress,
     FetchStarted,
     NodeFinished,
+    PhaseFinished,
     PhaseStarted,
     PluginRegistered,
     RunStarted,
@@ -27,6 +31,7 @@ from asyncstack.events import (
 from asyncstack.model import FetchStatus, Mode, Status
 from asyncstack.reports.display import Silent, choose_display
 from asyncstack.reports.jsonl import JsonLines
+from asyncstack.reports.lasting import lasting_lines
 from asyncstack.reports.live import Live
 from asyncstack.reports.live_state import LiveState
 from asyncstack.reports.live_view import view
@@ -118,6 +123,90 @@ def test_many_nodes_are_counted_and_folded() -> None:
     assert "stack on compute[1-50]" in text
     assert "▶ 20/50" in text
     assert "install p on compute[21-50]" in text
+
+
+def on(nodes: Sequence[str], *plugins: str) -> list[Event]:
+    """A run whose nodes have registered these plugins."""
+    registered = [
+        PluginRegistered(node=node, plugin=plugin, url="u", ref="r", directory="d")
+        for node in nodes
+        for plugin in plugins
+    ]
+    return [RunStarted(command="stack", version="0", nodes=tuple(nodes)), *registered]
+
+
+def row(text: str, plugin: str) -> list[str]:
+    """The cells of a plugin's row."""
+    (line,) = (line for line in text.splitlines() if line.startswith(f"{plugin} "))
+    return line.split()[1:]
+
+
+def test_a_plugin_of_one_node_is_counted_on_that_one() -> None:
+    lab = [*on(["a", "b", "c"], "everywhere"), *on(["a"], "there")[1:]]
+    text = shown(*lab, INSTALL, begun("there", "a"), begun("everywhere", "b"))
+    assert row(text, "there") == ["▶", "0/1"]
+    assert row(text, "everywhere") == ["▶", "0/3"]
+    assert row(shown(*lab, INSTALL, begun("there", "a"), ended("there", "a")), "there")[-1] == "s"
+
+
+def test_what_some_have_not_begun_is_not_shown_as_done() -> None:
+    text = shown(*on(["a", "b"], "p", "q"), INSTALL, begun("p", "a"), ended("p", "a"))
+    assert row(text, "p") == ["1/2"]
+
+
+def test_a_failure_is_seen_while_others_go_on_and_nobody_waits_for_who_is_out() -> None:
+    lab = [*on(["a", "b", "c"], "p", "q"), INSTALL, *(begun("p", node) for node in "abc")]
+    text = shown(*lab, ended("p", "a", Status.FAILED))
+    assert row(text, "p") == ["✗", "1/3"]
+    out = PhaseFinished(node="a", mode=Mode.STACK, phase="install", status=Status.FAILED)
+    rest = [event for node in "bc" for event in (ended("p", node), begun("q", node))]
+    text = shown(*lab, ended("p", "a", Status.FAILED), out, *rest, ended("q", "b"), ended("q", "c"))
+    assert row(text, "q") == ["1.50", "s"]
+
+
+def test_who_waits_at_the_barrier_is_named() -> None:
+    nodes = [f"n{number}" for number in range(1, 5)]
+    through = [
+        PhaseFinished(node=node, mode=Mode.STACK, phase="install", status=Status.OK)
+        for node in nodes[:3]
+    ]
+    text = shown(*on(nodes, "p"), INSTALL, begun("p", "n4"), *through)
+    assert "install p on n4" in text
+    assert "waiting: n[1-3]" in text
+    assert "waiting" not in shown(*on(nodes, "p"), INSTALL, begun("p", "n4"))
+
+
+def test_a_plugin_that_goes_to_many_nodes_is_one_line() -> None:
+    progress = [
+        FetchProgress(
+            plugin="ironic", node=f"n{n}", stage="receiving", fraction=n / 10, received_bytes=1000
+        )
+        for n in range(1, 4)
+    ]
+    text = shown(*progress)
+    assert "ironic to 3 nodes  receiving" in text
+    assert "20 %  3.0 kB" in text
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (Warned(code="c", message="look", node="n"), "! n[1-3]: warning: look"),
+        (
+            ended("p", "n", Status.FAILED),
+            "✗ n[1-3]: install p: failed in 1.50 s",
+        ),
+        (ConnectionChanged(node="n", up=True), "! connection to n[1-3] is back"),
+        (NodeFinished(node="n", status=Status.LOST, message="gone"), "✗ node n[1-3] lost: gone"),
+    ],
+)
+def test_what_happens_to_many_nodes_at_once_stays_as_one_line(event: Event, line: str) -> None:
+    events = [msgspec.structs.replace(event, node=f"n{n}") for n in (1, 2, 3)]
+    other = Warned(code="other", message="something else")
+    assert [text.plain for text in lasting_lines([*events, other], named=True)] == [
+        line,
+        "! warning: something else",
+    ]
 
 
 def test_more_plugins_than_rows_are_folded_around_what_runs() -> None:

@@ -1,0 +1,95 @@
+"""The fetches of the live view: what is under way, that of many nodes in one line a plugin."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.text import Text
+
+from asyncstack.reports.grid import Column, Span, lines, shortened, width
+from asyncstack.reports.live_state import FetchState, LiveState
+from asyncstack.reports.units import bar, clock, size
+
+__all__ = ["fetch_lines"]
+
+BAR_WIDTH = 16
+NAME_ROOM = 26
+
+
+def fetch_lines(state: LiveState, now: float, room: int, height: int) -> list[Text]:
+    """At most `height` lines: how many are done, and those that run, the oldest first."""
+    active = state.fetching
+    if not active and not state.fetched:
+        return []
+    heading = Text(f"fetch  {state.fetched} done")
+    if active:
+        heading.append(f", {len(active)} running")
+    if state.fetch_failures:
+        heading.append(f", {state.fetch_failures} failed", "bold red")
+    heading.append(
+        f", {size(state.fetched_bytes + sum(f.received_bytes for f in active.values()))}"
+    )
+    shown = _by_plugin(state)[: max(0, height - 1)]
+    if not shown:
+        return [heading]
+    names, fetches = [name for name, _ in shown], [fetch for _, fetch in shown]
+    return [heading, *lines(_fetch_columns(names, fetches, now, room))[1:]]
+
+
+def _by_plugin(state: LiveState) -> list[tuple[str, FetchState]]:
+    """The running fetches; a plugin that goes to several nodes is one, with what they all have."""
+    groups: dict[str, list[tuple[str, FetchState]]] = {}
+    for (plugin, node), fetch in state.fetching.items():
+        groups.setdefault(plugin, []).append((node, fetch))
+    return [
+        (f"{plugin} {group[0][0]}".rstrip(), group[0][1])
+        if len(group) == 1
+        else (f"{plugin} to {len(group)} nodes", _together([fetch for _, fetch in group]))
+        for plugin, group in groups.items()
+    ]
+
+
+def _together(fetches: list[FetchState]) -> FetchState:
+    """Several as if they were one: the stage of most, how far they are on average."""
+    known = [fetch.fraction for fetch in fetches if fetch.fraction is not None]
+    return FetchState(
+        since=min(fetch.since for fetch in fetches),
+        stage=Counter(fetch.stage for fetch in fetches).most_common(1)[0][0],
+        fraction=sum(known) / len(fetches) if known else None,
+        received_bytes=sum(fetch.received_bytes for fetch in fetches),
+        bytes_per_s=sum(fetch.bytes_per_s for fetch in fetches),
+    )
+
+
+def _fetch_columns(
+    names: list[str], fetches: list[FetchState], now: float, room: int
+) -> list[Column]:
+    name_room = min(NAME_ROOM, max(8, room // 3))
+    columns = [
+        Column(
+            ("",), tuple((f"  {shortened(name, name_room)}", "") for name in names), right=False
+        ),
+        Column(("",), tuple((fetch.stage, "dim") for fetch in fetches), right=False),
+        Column(("",), tuple(_progress(fetch) for fetch in fetches), right=False),
+        Column(("",), tuple((_percent(fetch), "") for fetch in fetches)),
+        Column(("",), tuple((size(f.received_bytes), "") for f in fetches)),
+        Column(("",), tuple((_rate(fetch), "dim") for fetch in fetches)),
+        Column(("",), tuple((clock(now - fetch.since), "cyan") for fetch in fetches)),
+    ]
+    columns = [column for column in columns if column.width]
+    if width(columns) > room:
+        del columns[2]  # the bar says what the percentage says
+    return columns
+
+
+def _progress(fetch: FetchState) -> Span:
+    done = bar(fetch.fraction or 0.0, BAR_WIDTH)
+    return (done + "░" * (BAR_WIDTH - len(done)), "cyan")
+
+
+def _percent(fetch: FetchState) -> str:
+    return "" if fetch.fraction is None else f"{100 * fetch.fraction:.0f} %"
+
+
+def _rate(fetch: FetchState) -> str:
+    return f"{size(round(fetch.bytes_per_s))}/s" if fetch.bytes_per_s else ""
