@@ -28,6 +28,9 @@ __all__ = ["Job", "Operation", "Outcome", "failed", "failed_by", "try_all"]
 #: One try: talk to this URL with this git.
 Operation = Callable[[Git, str], Awaitable[Ended]]
 
+#: Failures of gits that we have ended ourselves.
+_KILLED = (FailureClass.STALL, FailureClass.TIMEOUT)
+
 #: Seconds between two progress events of one repository.
 _PROGRESS_EVERY_S = 0.1
 
@@ -117,6 +120,7 @@ async def _try_source(job: Job, operation: Operation, url: str, work: Path) -> E
             return ended
         _tell(job, url, ended, explain(ended.failure), delay)
         await anyio.sleep(delay)
+        job.outcome.add("queue", delay)
 
 
 def _tell(job: Job, url: str, ended: Ended, why: str, delay_s: float) -> None:
@@ -158,7 +162,8 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
         elif is_throttling(ended.failure):
             now = anyio.current_time()
             host.throttled(since=opened, now=now, until=now + retry_after)
-    for stage, seconds in read_stages(trace).items():
+    killed = time.time() if ended.failure in _KILLED else 0.0
+    for stage, seconds in read_stages(trace, killed=killed).items():
         job.outcome.add(stage, seconds)
     job.outcome.received_bytes += ended.received_bytes
     job.outcome.objects += ended.objects

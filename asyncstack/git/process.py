@@ -136,20 +136,28 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 def _ended(watched: _Watched) -> Ended:
     process, words = watched.process, watched.parser.words
     failure = watched.given_up
-    if failure is None and process.returncode != 0:
+    if failure is not None:
+        words += f"\n{_given_up(failure, watched.limits)}"
+    elif process.returncode != 0:
         failure = classify(words)
         if process.returncode < 0 and failure is FailureClass.OTHER:
             failure = FailureClass.RESET  # killed from outside: another try may do
-            words = f"{words}\ngit was killed by signal {-process.returncode}".lstrip("\n")
+            words += f"\ngit was killed by signal {-process.returncode}"
     return Ended(
         returncode=process.returncode,
         stdout=watched.stdout.decode("utf-8", "surrogateescape"),
-        words=words,
+        words=words.lstrip("\n"),
         failure=failure,
         seconds=time.monotonic() - watched.started,
         received_bytes=watched.parser.received_bytes,
         objects=watched.parser.objects,
     )
+
+
+def _given_up(failure: FailureClass, limits: Limits) -> str:
+    if failure is FailureClass.STALL:
+        return f"git was ended: for {limits.stall_s:g} s nothing moved"
+    return f"git was ended: it took longer than {limits.timeout_s:g} s"
 
 
 async def _attend(watched: _Watched, on_progress: Callable[[Progress], None] | None) -> None:

@@ -41,8 +41,12 @@ def trace_environment(directory: Path) -> dict[str, str]:
     }
 
 
-def read_stages(directory: Path) -> dict[str, float]:
-    """Split a fetch into seconds of connect, negotiate, receive and resolve."""
+def read_stages(directory: Path, *, killed: float = 0.0) -> dict[str, float]:
+    """Split a fetch into seconds of connect, negotiate, receive and resolve.
+
+    `killed` is when a git had to be ended that had stopped writing (epoch seconds): what it waited
+    for in vain took until then.
+    """
     marks: dict[str, float] = {}
     for line in _lines(directory / "trace2"):
         moment = _seconds(line.time)
@@ -50,6 +54,7 @@ def read_stages(directory: Path) -> dict[str, float]:
             _mark(marks, line, moment)
     if "start" not in marks:
         return {}
+    marks["end"] = max(marks["end"], killed)
     return _split(marks)
 
 
@@ -64,13 +69,21 @@ def _mark(marks: dict[str, float], line: _Line, moment: float) -> None:
         marks["received"] = moment
 
 
+#: What each mark ends; `end` ends whatever comes after the last of the others.
+_ENDED_BY = {"connected": "connect", "receiving": "negotiate", "received": "receive"}
+_AFTER = {
+    "start": "connect",
+    "connected": "negotiate",
+    "receiving": "receive",
+    "received": "resolve",
+}
+
+
 def _split(marks: dict[str, float]) -> dict[str, float]:
-    order = ["start", "connected", "receiving", "received", "end"]
-    names = {"connected": "connect", "receiving": "negotiate", "received": "receive"}
-    known = [mark for mark in order if mark in marks]
+    known = [mark for mark in (*_AFTER, "end") if mark in marks]
     stages: dict[str, float] = {}
     for before, after in itertools.pairwise(known):
-        stage = names.get(after) or ("resolve" if "received" in marks else "negotiate")
+        stage = _ENDED_BY.get(after) or _AFTER[before]
         spent = max(0.0, marks[after] - marks[before])
         stages[stage] = round(stages.get(stage, 0.0) + spent, 6)
     return stages

@@ -99,6 +99,7 @@ async def test_timeout(tmp_path: Path) -> None:
         limits=Limits(timeout_s=0.3),
     )
     assert ended.failure is FailureClass.TIMEOUT
+    assert ended.words.endswith("it took longer than 0.3 s")
 
 
 async def test_stall(tmp_path: Path) -> None:
@@ -107,6 +108,7 @@ async def test_stall(tmp_path: Path) -> None:
         [script(tmp_path, "sleep 60")], env=os.environ, limits=Limits(stall_s=0.4)
     )
     assert ended.failure is FailureClass.STALL
+    assert ended.words == "git was ended: for 0.4 s nothing moved"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,25 @@ def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "trace2").write_text(
         f'{{"event":"start",{day}00.000000Z"}}\n{{"event":"exit",{day}02.000000Z"}}\n'
     )
-    assert read_stages(tmp_path) == {"negotiate": 2.0}
+    assert read_stages(tmp_path) == {"connect": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("last", "stage"),
+    [
+        ('"event":"start"', "connect"),
+        ('"event":"data","key":"negotiated-version"', "negotiate"),
+        ('"event":"region_enter","label":"Receiving objects"', "receive"),
+        ('"event":"region_leave","label":"Receiving objects"', "resolve"),
+    ],
+)
+def test_what_a_killed_git_was_about(last: str, stage: str, tmp_path: Path) -> None:
+    """The silence belongs to the stage in which it began."""
+    day = '"time":"2026-01-01T00:00:'
+    first = f'{{"event":"start",{day}00.000000Z"}}\n' if stage != "connect" else ""
+    (tmp_path / "trace2").write_text(f'{first}{{{last},{day}00.000000Z"}}\n')
+    killed = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC).timestamp()
+    assert read_stages(tmp_path, killed=killed)[stage] == 30.0
 
 
 @pytest.mark.parametrize(
