@@ -11,7 +11,7 @@ import typer
 from asyncstack.cli import groups as g
 from asyncstack.cli.conduct import conduct, run_command
 from asyncstack.cli.grouping import expanded
-from asyncstack.cli.report import Run
+from asyncstack.cli.output import Run
 
 __all__ = ["attach", "resume", "stop"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from asyncstack import __version__
-from asyncstack.cli import again, cache, demo, hosts, report, stack
+from asyncstack.cli import again, cache, demo, hosts, logs, report, stack
 from asyncstack.cli.help import Command, Group
 
 __all__ = ["app"]
@@ -58,7 +58,7 @@ for command in (
     again.resume,
     report.report,
     report.runs,
-    report.logs,
+    logs.logs,
     demo.demo,
 ):
     app.command(cls=Command)(command)

@@ -11,10 +11,9 @@ from typing import Annotated
 
 import typer
 
-from asyncstack.cli.logs import logs
 from asyncstack.cli.output import Run, open_stdout, print_lines, terminal_width
 
-__all__ = ["ReportFormat", "Run", "logs", "report", "runs"]
+__all__ = ["ReportFormat", "report", "runs"]
 
 
 class ReportFormat(enum.StrEnum):
