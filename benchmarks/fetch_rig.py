@@ -23,6 +23,7 @@ from tests.helpers.gitserver import GitDaemon, Proxy, SmartHttp, git
 
 __all__ = [
     "COMPETITORS",
+    "Competitor",
     "Measured",
     "Served",
     "asyncstack",
@@ -90,10 +91,18 @@ class Served:
     http: int
     git: int
     pid: int
+    folder: Path
+    bandwidth: float
 
     def url(self, name: str, protocol: str = "http") -> str:
         port = self.http if protocol == "http" else self.git
         return f"{protocol}://127.0.0.1:{port}/{name}.git"
+
+    def bytes_of(self, urls: Sequence[str]) -> int:
+        """The bytes of the packs behind some URLs."""
+        names = [url.rsplit("/", 1)[-1] for url in urls]
+        packs = (pack for name in names for pack in self.folder.glob(f"{name}/objects/pack/*.pack"))
+        return sum(pack.stat().st_size for pack in packs)
 
     def cpu_s(self) -> float:
         """CPU seconds that the servers have used so far, their ended children included."""
@@ -102,9 +111,13 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *, rtt_s: float = 0.0, think_s: float = 0.0) -> Iterator[Served]:
-    """Serve a folder over http and git://, `rtt_s` away."""
-    settings = json.dumps({"folder": str(folder), "rtt_s": rtt_s, "think_s": think_s})
+def serving(
+    folder: Path, *, rtt_s: float = 0.0, think_s: float = 0.0, bandwidth: float = 0.0
+) -> Iterator[Served]:
+    """Serve a folder over http and git://, `rtt_s` away; `bandwidth` in bytes/s, 0: no limit."""
+    settings = json.dumps(
+        {"folder": str(folder), "rtt_s": rtt_s, "think_s": think_s, "bandwidth": bandwidth}
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.fetch_rig", settings],
         cwd=ROOT,
@@ -115,7 +128,8 @@ def serving(folder: Path, *, rtt_s: float = 0.0, think_s: float = 0.0) -> Iterat
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield Served(**json.loads(process.stdout.readline()), pid=process.pid)
+        ports = json.loads(process.stdout.readline())
+        yield Served(**ports, pid=process.pid, folder=folder, bandwidth=bandwidth)
     finally:
         process.stdin.close()
         process.stdout.close()
@@ -124,13 +138,13 @@ def serving(folder: Path, *, rtt_s: float = 0.0, think_s: float = 0.0) -> Iterat
 
 def serve(settings: str) -> None:
     wanted = json.loads(settings)
-    folder, rtt_s = Path(wanted["folder"]), wanted["rtt_s"]
+    folder, distance = Path(wanted["folder"]), {k: wanted[k] for k in ("rtt_s", "bandwidth")}
     with ExitStack() as stack:
         http = stack.enter_context(SmartHttp(folder, think_s=wanted["think_s"])).port
         daemon = stack.enter_context(GitDaemon(folder)).port
-        if rtt_s:
-            http = stack.enter_context(Proxy(http, rtt_s=rtt_s)).port
-            daemon = stack.enter_context(Proxy(daemon, rtt_s=rtt_s)).port
+        if any(distance.values()):
+            http = stack.enter_context(Proxy(http, **distance)).port
+            daemon = stack.enter_context(Proxy(daemon, **distance)).port
         print(json.dumps({"http": http, "git": daemon}), flush=True)
         sys.stdin.read()
 
@@ -171,27 +185,45 @@ def sh(command: str, *, cwd: Path) -> None:
         raise RuntimeError(f"{command}\n{done.stderr.decode()[-2000:]}")
 
 
-def devstack(
-    urls: Sequence[str], dest: Path, *, depth: int = 0, at_once: int = 1, update: bool = False
-) -> None:
-    """git_clone's own git calls, one repository after another as DevStack makes them."""
-    deep = f"--depth {depth}" if depth else ""
-    if update:
-        each = (
-            'cd "$d"; git remote set-url origin "$u"; git fetch -q origin;'
-            " git show-ref tags/master || git show-ref heads/master >/dev/null || true;"
-            " git checkout -q -f origin/master"
-        )
-    else:
-        each = (
-            f'git clone -q {deep} --no-checkout "$u" "$d"; cd "$d";'
-            f" git fetch -q {deep} origin master; git checkout -q FETCH_HEAD"
-        )
-    lines = "\n".join(urls)
-    sh(
-        f"xargs -P{at_once} -I{{}} bash -ec 'u={{}}; d=$(basename \"$u\" .git); {each}' <<'E'\n{lines}\nE",
-        cwd=dest,
+#: What git_clone does around git, as far as it needs no root: the deadline (0: none), the commit shown.
+_DEVSTACK = """
+timed() { timeout -s SIGINT 0 git "$@"; }
+mapfile -t urls
+for url in "${urls[@]}"; do
+    (
+        name=${url##*/}; name=${name%.git}
+        STEPS
+        git show --oneline --no-patch | head -1 >/dev/null
     )
+done"""
+_DEVSTACK_CLONE = """
+        timed clone -q $depth --no-checkout "$url" "$name"; cd "$name"
+        timed fetch -q $depth origin master
+        timed checkout -q FETCH_HEAD
+"""
+_DEVSTACK_RECLONE = """
+        cd "$name"
+        git remote set-url origin "$url"
+        timed fetch -q origin
+        find . -name '*.pyc' -delete
+        if [[ -n $(git show-ref refs/tags/master) ]]; then exit 1
+        elif [[ -n $(git show-ref refs/heads/master) ]]; then
+            git checkout -q -f origin/master
+            git branch -q -D master
+            git checkout -q -b master
+        else
+            [[ -n $(git show-ref refs/remotes/origin/master) ]]
+            git checkout -q -b master -t origin/master
+        fi
+"""
+
+
+def devstack(urls: Sequence[str], dest: Path, *, depth: int = 0, update: bool = False) -> None:
+    """git_clone's own calls in one bash, one repository after another, as DevStack makes them."""
+    script = _DEVSTACK.replace("STEPS", _DEVSTACK_RECLONE if update else _DEVSTACK_CLONE)
+    deep = f"depth={f'--depth={depth}' if depth else ''}"
+    lines = "\n".join(urls)
+    sh(f"{{ {deep}{script}\n}} <<'E'\n{lines}\nE", cwd=dest)
 
 
 def xargs_clone(urls: Sequence[str], dest: Path, *, depth: int = 0) -> None:
@@ -222,11 +254,56 @@ def ls_remote_all(urls: Sequence[str], dest: Path) -> None:
     sh(f"xargs -P30 -I{{}} git ls-remote -q {{}} HEAD <<'E'\n{lines}\nE", cwd=dest)
 
 
-#: Name, program that it needs, how it clones.
-COMPETITORS: list[tuple[str, str, Callable[[Sequence[str], Path], None]]] = [
-    ("xargs -P16 git clone", "xargs", xargs_clone),
-    ("vcs import --workers 16", "vcs", vcs_import),
-    ("mr -j16 checkout", "mr", mr_checkout),
+def repo_init(urls: Sequence[str], dest: Path) -> None:
+    """Make a manifest and initialise a client of it; the tool itself comes from $REPO_URL."""
+    base, _, _ = urls[0].rpartition("/")
+    names = [url.rsplit("/", 1)[-1] for url in urls]
+    projects = "".join(f'<project name="{name}" path="{name[:-4]}"/>' for name in names)
+    manifest = dest / ".manifest"
+    manifest.mkdir()
+    (manifest / "default.xml").write_text(
+        f'<manifest><remote name="origin" fetch="{base}"/>'
+        f'<default remote="origin" revision="master"/>{projects}</manifest>'
+    )
+    git("init", "-q", "--initial-branch=master", manifest)
+    git("-C", manifest, "add", ".")
+    git("-C", manifest, "commit", "-q", "-m", "manifest")
+    sh(f"repo init -q --no-repo-verify -u file://{manifest} -b master </dev/null", cwd=dest)
+
+
+def repo_sync(_urls: Sequence[str], dest: Path) -> None:
+    sh("repo sync -q -j16", cwd=dest)
+
+
+def _nothing(_urls: Sequence[str], _dest: Path) -> None:
+    """Nothing has to be made beforehand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Competitor:
+    """What people use instead: the program that it needs, and how it clones. `prepare` isn't timed."""
+
+    name: str
+    program: str
+    run: Callable[[Sequence[str], Path], None]
+    prepare: Callable[[Sequence[str], Path], None] = _nothing
+
+    def missing(self, urls: Sequence[str], scratch: Path) -> str:
+        """Say why it can't take part; '' if it can."""
+        if not have(self.program):
+            return f"{self.program} is not installed"
+        try:
+            self.prepare(urls, scratch)
+        except RuntimeError as error:
+            return str(error).splitlines()[-1]
+        return ""
+
+
+COMPETITORS = [
+    Competitor("xargs -P16 git clone", "xargs", xargs_clone),
+    Competitor("vcs import --workers 16", "vcs", vcs_import),
+    Competitor("mr -j16 checkout", "mr", mr_checkout),
+    Competitor("repo sync -j16", "repo", repo_sync, repo_init),
 ]
 
 

@@ -1,11 +1,13 @@
 """How fast repositories come, beside what people would use instead, in one interleaved run.
 
-    python -m benchmarks.fetch_speed cold --rtt 0.05
-    python -m benchmarks.fetch_speed shallow warm relab slow present
+    python -m benchmarks.fetch_speed cold --rtt 0 0.05 0.2
+    python -m benchmarks.fetch_speed cold --bandwidth 25e6
+    python -m benchmarks.fetch_speed shallow warm relab slow
 
 Each table gives medians of wall seconds, ratios to the first row, CPU seconds of the client and of
-the servers (both on this machine), and for full clones the limit of this machine: the slowest single
-clone, or all CPU seconds over all cores, whichever is more.
+the servers (both on this machine), and for full clones the limit: the slowest single clone, all
+bytes over the bandwidth, or the CPU seconds of plain clones over all cores, whichever is most.
+`repo` takes part where the command is and REPO_URL names a copy of it that can be had.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.fetch_rig import (
@@ -22,7 +24,6 @@ from benchmarks.fetch_rig import (
     Served,
     asyncstack,
     devstack,
-    have,
     ls_remote_all,
     make_repositories,
     measure,
@@ -38,32 +39,37 @@ def compare(
     contenders: Sequence[Contender],
     scratch: Path,
     rounds: int,
+    count: int,
     keep: Path | None = None,
+    prepare: Mapping[str, Callable[[Path], None]] = {},
 ) -> dict[str, Measured]:
     """Run everybody in turn, `rounds` times; return each one's median by wall time.
 
-    Each run has a directory of its own (or all of them `keep`), and nothing is removed before the
+    Raises RuntimeError for one that hasn't made `count` checkouts. Each run has a directory of its own (or all of them `keep`), and nothing is removed before the
     end: ext4 makes files at half its speed for a while after many were deleted.
     """
     taken: dict[str, list[Measured]] = {name: [] for name, _ in contenders}
     for _ in range(rounds):
         for name, run in contenders:
             dest = keep or fresh(scratch)
+            if name in prepare:
+                prepare[name](dest)
             taken[name].append(measure(rig, lambda run=run, dest=dest: run(dest)))  # type: ignore[misc]
+            made = len(list(dest.glob("[!.]*/devstack/plugin.sh")))
+            if made != count:
+                raise RuntimeError(f"{name} made {made} checkouts of {count}")
     return {
         name: sorted(runs, key=lambda m: m.wall_s)[len(runs) // 2] for name, runs in taken.items()
     }
 
 
-def show(title: str, medians: dict[str, Measured], limit_s: float = 0.0) -> None:
+def show(title: str, medians: dict[str, Measured]) -> None:
     first = next(iter(medians.values())).wall_s
     print(f"\n{title}")
     print(f"  {'':34}{'wall s':>8}{'ratio':>8}{'CPU s':>8}{'server':>8}")
     for name, m in medians.items():
         ratio = m.wall_s / first
         print(f"  {name:34}{m.wall_s:8.2f}{ratio:8.2f}{m.cpu_s:8.2f}{m.server_cpu_s:8.2f}")
-    if limit_s:
-        print(f"  {'limit of this machine':34}{limit_s:8.2f}{limit_s / first:8.2f}")
 
 
 def cold(rig: Served, urls: list[str], scratch: Path, rounds: int, title: str) -> None:
@@ -75,16 +81,32 @@ def cold(rig: Served, urls: list[str], scratch: Path, rounds: int, title: str) -
         ),
         ("asyncstack, no cache", lambda dest: asyncstack(urls, dest, cache_directory="")),
     ]
-    for name, program, run in COMPETITORS:
-        if have(program):
-            contenders.append((name, lambda dest, run=run: run(urls, dest)))  # type: ignore[misc]
-        else:
-            print(f"  ({name}: {program} is not installed)")
-    medians = compare(rig, contenders, scratch, rounds)
+    prepared: dict[str, Callable[[Path], None]] = {}
+    for one in COMPETITORS:
+        if missing := one.missing(urls, fresh(scratch)):
+            print(f"  (without {one.name}: {missing})")
+            continue
+        contenders.append((one.name, lambda dest, one=one: one.run(urls, dest)))  # type: ignore[misc]
+        prepared[one.name] = lambda dest, one=one: one.prepare(urls, dest)  # type: ignore[misc]
+    medians = compare(rig, contenders, scratch, rounds, len(urls), prepare=prepared)
+    show(f"cold, full history, {title}", medians)
+    show_limit(rig, urls, scratch, medians)
+
+
+def show_limit(rig: Served, urls: list[str], scratch: Path, medians: dict[str, Measured]) -> None:
+    """Print what nobody can be faster than, and how near each one came."""
     xargs = medians["xargs -P16 git clone"]
-    slowest = measure(rig, lambda: xargs_clone([urls[-3]], fresh(scratch))).wall_s
-    cpu = (xargs.cpu_s + xargs.server_cpu_s) / (os.cpu_count() or 1)
-    show(f"cold, full history, {title}", medians, max(slowest, cpu))
+    limits = {
+        "slowest single clone": measure(
+            rig, lambda: xargs_clone([urls[-3]], fresh(scratch))
+        ).wall_s,
+        "bytes / bandwidth": rig.bytes_of(urls) / rig.bandwidth if rig.bandwidth else 0.0,
+        "CPU seconds / cores": (xargs.cpu_s + xargs.server_cpu_s) / (os.cpu_count() or 1),
+    }
+    limit = max(limits.values())
+    print("  limit: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in limits.items()))
+    near = (f"{name} {m.wall_s / limit:.2f}" for name, m in medians.items())
+    print("  times the limit: " + ", ".join(near))
 
 
 def fresh(scratch: Path) -> Path:
@@ -97,7 +119,7 @@ def shallow(rig: Served, urls: list[str], scratch: Path, rounds: int, title: str
         ("asyncstack, GIT_DEPTH=1", lambda dest: asyncstack(urls, dest, depth=1)),
         ("xargs -P16 git clone --depth 1", lambda dest: xargs_clone(urls, dest, depth=1)),
     ]
-    show(f"cold, shallow, {title}", compare(rig, contenders, scratch, rounds))
+    show(f"cold, shallow, {title}", compare(rig, contenders, scratch, rounds, len(urls)))
 
 
 def warm(rig: Served, urls: list[str], scratch: Path, rounds: int, title: str) -> None:
@@ -115,7 +137,7 @@ def warm(rig: Served, urls: list[str], scratch: Path, rounds: int, title: str) -
         ("30 git ls-remote at once", lambda dest: ls_remote_all(urls, dest)),
         ("asyncstack, present", lambda dest: asyncstack(urls, dest, cache_directory=cache)),
     ]
-    medians = compare(rig, contenders, scratch, rounds, keep=dest)
+    medians = compare(rig, contenders, scratch, rounds, len(urls), keep=dest)
     show(f"nothing changed upstream, {title}", medians)
 
 
@@ -129,7 +151,7 @@ def relab(rig: Served, urls: list[str], scratch: Path, rounds: int, title: str) 
         ),
         ("same, OFFLINE", lambda dest: asyncstack(urls, dest, offline=True, cache_directory=cache)),
     ]
-    show(f"fresh DEST, warm cache, {title}", compare(rig, contenders, scratch, rounds))
+    show(f"fresh DEST, warm cache, {title}", compare(rig, contenders, scratch, rounds, len(urls)))
 
 
 SCENARIOS = {"cold": cold, "shallow": shallow, "warm": warm, "relab": relab}
@@ -143,13 +165,14 @@ def slow(folder: Path, names: list[str], scratch: Path, think_s: float) -> None:
             ("asyncstack", lambda dest: asyncstack(urls, dest)),
             ("xargs -P16 git clone", lambda dest: xargs_clone(urls, dest)),
         ]
-        show(f"server thinks {think_s} s", compare(rig, contenders, scratch, 1))
+        show(f"server thinks {think_s} s", compare(rig, contenders, scratch, 1, len(urls)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario", nargs="+", choices=[*SCENARIOS, "slow"])
     parser.add_argument("--rtt", type=float, nargs="+", default=[0.05], help="seconds")
+    parser.add_argument("--bandwidth", type=float, default=0.0, help="bytes/s; 0: no limit")
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
@@ -163,7 +186,7 @@ def main() -> None:
         if "slow" in args.scenario:
             slow(folder, names, scratch, 1.5)
         for rtt in args.rtt:
-            with serving(folder, rtt_s=rtt) as rig:
+            with serving(folder, rtt_s=rtt, bandwidth=args.bandwidth) as rig:
                 urls = [rig.url(name, args.protocol) for name in names]
                 for scenario in args.scenario:
                     if scenario in SCENARIOS:

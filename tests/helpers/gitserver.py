@@ -368,6 +368,8 @@ class _Handler(BaseHTTPRequestHandler):
 class Proxy:
     """A TCP proxy before a server: `rtt_s` of distance, and what `fate` decides for a connection.
 
+    `bandwidth` is how many bytes/s all connections together get from the server; 0: no limit.
+
     `fate(number)` gives the number of bytes from the server after which the connection falls
     silent for ever (`("freeze", n)`) or is cut (`("cut", n)`); None leaves it alone.
     """
@@ -377,10 +379,13 @@ class Proxy:
         port: int,
         *,
         rtt_s: float = 0.0,
+        bandwidth: float = 0.0,
         fate: Callable[[int], tuple[str, int] | None] | None = None,
     ) -> None:
         self.target = port
         self.rtt_s = rtt_s
+        self.bandwidth = bandwidth
+        self._line_free = 0.0
         self.fate = fate
         self.connections = 0
         self._lock = threading.Lock()
@@ -420,6 +425,15 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
+    def wait_for_line(self, size: int) -> None:
+        """Wait until the common line has carried so many bytes."""
+        if not self.bandwidth:
+            return
+        with self._lock:
+            self._line_free = max(self._line_free, time.monotonic()) + size / self.bandwidth
+            pause = self._line_free - time.monotonic()
+        time.sleep(max(0.0, pause))
+
     def relay(self, client: socket.socket) -> None:
         """Carry one connection."""
         with self._lock:
@@ -434,12 +448,16 @@ class Proxy:
                 target=_pump, args=(client, server, self.rtt_s / 2, None), daemon=True
             )
             up.start()
-            _pump(server, client, self.rtt_s / 2, fate)
+            _pump(server, client, self.rtt_s / 2, fate, self.wait_for_line)
             up.join()
 
 
 def _pump(
-    source: socket.socket, sink: socket.socket, delay_s: float, fate: tuple[str, int] | None
+    source: socket.socket,
+    sink: socket.socket,
+    delay_s: float,
+    fate: tuple[str, int] | None,
+    wait_for_line: Callable[[int], None] = lambda _size: None,
 ) -> None:
     """Copy one direction, each piece `delay_s` later, in order, with any number of them under way."""
     line: list[tuple[float, bytes]] = []
@@ -455,6 +473,7 @@ def _pump(
             pause = due - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
+            wait_for_line(len(data))
             if fate is not None and sent + len(data) > fate[1]:
                 _strike(fate, source, sink, data[: fate[1] - sent])
                 return
