@@ -18,7 +18,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from asyncstack.events import RunFinished, RunStarted, StepFinished, encode
+from asyncstack.events import (
+    BarrierOpened,
+    ClockCompared,
+    Event,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    encode,
+)
 from asyncstack.journal import read_events
 from asyncstack.model import Mode, Status
 from asyncstack.reports.export import to_json
@@ -34,13 +42,18 @@ RUN_ID = "20260101-000000-0000"
 def write_journal(path: Path, plugins: int, nodes: int) -> None:
     head = RunStarted(run_id=RUN_ID, command="stack", version="0")
     tail = RunFinished(run_id=RUN_ID, status=Status.OK, exit_code=0, duration_s=1.0)
-    steps = [
-        step(f"node{node}", phase, f"plugin-{plugin:04d}", 0.001 * (plugin + node))
-        for phase in PHASES
-        for node in range(nodes)
-        for plugin in range(plugins)
-    ]
-    path.write_bytes(b"".join(encode(event) + b"\n" for event in (head, *steps, tail)))
+    names = [f"node{number}" for number in range(nodes)]
+    clocks = [ClockCompared(run_id=RUN_ID, node=n, offset_s=5.0, uncertainty_s=0.01) for n in names]
+    steps: list[Event] = []
+    for phase in PHASES:
+        steps += [
+            step(name, phase, f"plugin-{plugin:04d}", 0.001 * (plugin + number))
+            for number, name in enumerate(names)
+            for plugin in range(plugins)
+        ]
+        steps += [BarrierOpened(run_id=RUN_ID, mode=Mode.STACK, phase=phase)] if nodes > 1 else []
+    events = (head, *clocks, *steps, tail)
+    path.write_bytes(b"".join(encode(event) + b"\n" for event in events))
 
 
 def step(node: str, phase: str, plugin: str, seconds: float) -> StepFinished:
