@@ -9,6 +9,7 @@ from typing import Self, TextIO
 
 from asyncstack.events import (
     BarrierOpened,
+    ClockCompared,
     ConnectionChanged,
     Event,
     FetchStarted,
@@ -26,8 +27,10 @@ from asyncstack.reports.wording import describe
 __all__ = ["Plain"]
 
 #: Kinds that `--verbose` adds: what began, not only what ended.
-_VERBOSE = (FetchStarted, NodeBooted, PhaseStarted, PhaseFinished, StepStarted, BarrierOpened)
+_VERBOSE = (FetchStarted, NodeBooted, ClockCompared, PhaseStarted, PhaseFinished, StepStarted)
 
+#: Seconds from which on it is told to everybody that nodes waited for one.
+LONG_WAIT_S = 1.0
 
 # What never ran is told in detail to who asks for it; a failed run has very many of them.
 _UNEVENTFUL = (Status.SKIPPED, Status.ABORTED)
@@ -51,7 +54,7 @@ class Plain:
             self._several_nodes = len(event.nodes) > 1
         if isinstance(event, _VERBOSE) and not self._verbose:
             return
-        if isinstance(event, StepFinished) and event.status in _UNEVENTFUL and not self._verbose:
+        if _is_uneventful(event) and not self._verbose:
             return
         text = describe(event)
         if text:
@@ -83,3 +86,9 @@ class Plain:
         traceback: TracebackType | None,
     ) -> None:
         """Nothing to end: every line is flushed already."""
+
+
+def _is_uneventful(event: Event) -> bool:
+    if isinstance(event, BarrierOpened):
+        return event.waited_s < LONG_WAIT_S
+    return isinstance(event, StepFinished) and event.status in _UNEVENTFUL

@@ -6,6 +6,7 @@ import msgspec
 
 from asyncstack.events import (
     BarrierOpened,
+    ClockCompared,
     ConnectionChanged,
     Event,
     FetchFinished,
@@ -46,6 +47,11 @@ def _words(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a 
             return f"run {event.run_id}: {event.command} on {fold(event.nodes) or 'localhost'}"
         case NodeBooted():
             return f"booted in {duration(event.duration_s)}"
+        case ClockCompared():
+            off = f"{'-' if event.offset_s < 0 else '+'}{duration(abs(event.offset_s))}"
+            return (
+                f"the node's clock is {off} off ours, give or take {duration(event.uncertainty_s)}"
+            )
         case Warned():
             place = f"{event.path}:{event.line}: " if event.path and event.line else ""
             return f"warning: {place}{event.message}"

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 
 from asyncstack.events import (
+    BarrierOpened,
+    ClockCompared,
     ConnectionChanged,
     Event,
     FetchFinished,
@@ -137,3 +139,19 @@ def test_a_reader_that_goes_away_does_not_end_the_run() -> None:
     with Plain(Gone()) as display:
         display.emit(STEP)
         display.emit(STEP)
+
+
+def test_a_long_wait_for_one_node_is_told_to_everybody() -> None:
+    opened = BarrierOpened(mode=Mode.STACK, phase="install", held_by="n9", waited_s=26.1)
+    told = "install: all nodes are through; n9 came last, 26.1 s after the first"
+    assert [line[10:] for line in lines(opened)] == [told]
+    short = BarrierOpened(mode=Mode.STACK, phase="install", held_by="n9", waited_s=0.2)
+    assert lines(short) == []
+    assert len(lines(short, verbose=True)) == 1
+
+
+def test_how_a_clock_stands_is_for_the_verbose() -> None:
+    compared = ClockCompared(node="n1", offset_s=-0.25, uncertainty_s=0.001)
+    assert lines(compared) == []
+    told = "the node's clock is -250 ms off ours, give or take 1.0 ms"
+    assert [line[10:] for line in lines(compared, verbose=True)] == [told]
