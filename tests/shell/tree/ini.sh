@@ -274,3 +274,46 @@ r=8
     ok localconf_has_option local.conf local localrc "" B
     no localconf_has_option local.conf post-config /etc/x.conf one q
 }
+
+# Sections beyond a size are changed in another way than short ones.
+case_long_sections_among_others() {
+    local i before='' after='' first=$'# comment\n[first]\nopt_700 = other\n\n[long]\n'
+    for ((i = 0; i < 700; i++)); do before+="opt_$i = value $i"$'\n'; done
+    for ((i = 701; i < 1400; i++)); do after+="opt_$i = value $i"$'\n'; done
+    after+=$'\n[last]\nopt_700 = other\n[more]\n[and]\n[some]\nx=1\n'
+    printf %s "$first${before}opt_700 = 1"$'\n'"$after" >f.ini
+    for i in 2 "much longer than it was" short ''; do
+        iniset f.ini long opt_700 "$i"
+        is "$(iniget f.ini long opt_700)" "$i"
+        file_is f.ini "$first${before}opt_700 = $i"$'\n'"$after"
+    done
+    iniset f.ini long opt_0 ''
+    before="opt_0 = "$'\n'${before#*$'\n'}
+    file_is f.ini "$first${before}opt_700 = "$'\n'"$after"
+    inidelete f.ini long opt_700
+    file_is f.ini "$first$before$after"
+    iniset f.ini long opt_700 new
+    file_is f.ini "${first}opt_700 = new"$'\n'"$before$after"
+    iniset f.ini first opt_700 longer-than-before
+    first=${first/other/longer-than-before}
+    file_is f.ini "${first}opt_700 = new"$'\n'"$before$after"
+    printf '[long]\n%sopt_5 = again\n' "$before" >g.ini
+    iniset g.ini long opt_5 both
+    is "$(iniget_multiline g.ini long opt_5)" "both both" "an option that comes twice"
+}
+
+case_the_separator_of_the_search_in_a_file() {
+    printf '[a]\n[\035b]\n[\035]\n[c\035d]\n[e]\nx = 1\n[f]\nx = 2\n' >f.ini
+    is "$(iniget f.ini e x)" 1
+    iniset f.ini f x 3
+    file_is f.ini $'[a]\n[\035b]\n[\035]\n[c\035d]\n[e]\nx = 1\n[f]\nx = 3\n'
+}
+
+case_an_empty_file() {
+    : >f.ini
+    is "$(iniget f.ini a b)" ""
+    inidelete f.ini a b
+    iniuncomment f.ini a b
+    iniset f.ini a b c
+    file_is f.ini $'\n[a]\nb = c\n'
+}
