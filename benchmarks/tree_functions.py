@@ -18,7 +18,8 @@ ROUNDS = 5
 SETUP = """
 ENABLED_SERVICES=key,n-api,n-cpu,n-cond,n-sch,g-api,c-sch,c-api,c-vol,q-svc,horizon,rabbit,mysql
 FLAG=yes
-printf '[DEFAULT]\\ndebug = True\\n[database]\\nconnection = none\\n' >small.ini
+fresh() { printf '[DEFAULT]\\ndebug = True\\n[database]\\nconnection = none\\n' >small.ini; }
+fresh
 for ((i = 0; i < 2000; i++)); do
     ((i % 100)) || echo "[section$((i / 100))]"
     echo "option_$i = value $i"
@@ -27,13 +28,13 @@ done >sections.ini
 """
 OPERATIONS = {
     "iniset": "iniset small.ini database connection value$k",
-    "iniset, a new option": "iniset small.ini database option$k value",
+    "iniset, a new option": "((k % 20)) || fresh; iniset small.ini database option$k value",
     "iniset, 2000 lines, 20 sections": "iniset sections.ini section15 option_1550 value$k",
     "iniset, 2000 lines, 1 section": "iniset flat.ini DEFAULT option_1500 value$k",
     "iniget": "iniget small.ini database connection",
     "iniget, 2000 lines, 20 sections": "iniget sections.ini section15 option_1550",
     "iniget, 2000 lines, 1 section": "iniget flat.ini DEFAULT option_1500",
-    "iniadd": "iniadd small.ini DEFAULT many$((k % 20)) value",
+    "iniadd": "((k % 20)) || fresh; iniadd small.ini DEFAULT many$k value",
     "inicomment, 2000 lines": "inicomment sections.ini section15 option_1550",
     "enable_service": "enable_service new$k",
     "is_service_enabled": "is_service_enabled rabbit",
