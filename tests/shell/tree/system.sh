@@ -98,7 +98,7 @@ case_fields() {
 }
 
 case_random() {
-    is "$(generate_hex_string 16 | tr -d '0-9a-f' | wc -c)" 1
+    is "$(generate_hex_string 16 | tr -d '0-9a-f' | wc -c)" 0
     local a b
     a=$(generate_hex_string 16) b=$(generate_hex_string 16)
     is "${#a}" 32
