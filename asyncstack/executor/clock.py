@@ -42,7 +42,7 @@ class ClockWatch:
             self._known = now
             return [now, *self._far_off(now)]
         moved = abs(now.offset_s - known.offset_s) - now.uncertainty_s - known.uncertainty_s
-        if moved <= DRIFT_S and now.uncertainty_s > known.uncertainty_s / 2:
+        if moved <= DRIFT_S and now.uncertainty_s >= known.uncertainty_s / 2:
             return []
         self._known = now
         return [now, *self._set(known, now)] if moved > SET_S else [now]

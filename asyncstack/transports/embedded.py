@@ -129,8 +129,9 @@ class EmbeddedServer:
         process, self._process = self._process, None
         if process is None:
             return
-        try:
-            process.communicate(timeout=_END_S)  # closes its stdin
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        with self._problems:
+            try:
+                process.communicate(timeout=_END_S)  # closes its stdin
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
