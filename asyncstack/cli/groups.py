@@ -26,6 +26,7 @@ __all__ = [
     "Shown",
     "ShownAs",
     "with_lock_checked",
+    "with_order",
 ]
 
 
@@ -43,12 +44,13 @@ def _nodes(
     limit: o.Limit = "",
     accept_new_host_keys: o.AcceptNewHostKeys = False,
 ) -> NodeSettings:
-    return NodeSettings(
+    settings = NodeSettings(
         inventory=inventory,
         nodes=tuple(node or ()),
         limit=limit,
         accept_new_host_keys=accept_new_host_keys,
     )
+    return _with_something_to_choose_from(settings, "--limit", limit)
 
 
 Nodes = Annotated[NodeSettings, Options(_nodes)]
@@ -63,7 +65,10 @@ def _all_nodes(
     max_fail: o.MaxFail = "",
 ) -> NodeSettings:
     return msgspec.structs.replace(
-        nodes, strategy=strategy.value, order=order, keep_going=keep_going, max_fail=max_fail
+        with_order(nodes, order),
+        strategy=strategy.value,
+        keep_going=keep_going,
+        max_fail=max_fail,
     )
 
 
@@ -148,6 +153,22 @@ def with_lock_checked(fetch: FetchSettings) -> FetchSettings:
             hint="--locked keeps to the commits of asyncstack.lock, the other one renews them",
         )
     return fetch
+
+
+def with_order(nodes: NodeSettings, order: str) -> NodeSettings:
+    """The nodes in this order of groups. Raises SettingsError where there are no groups."""
+    return _with_something_to_choose_from(
+        msgspec.structs.replace(nodes, order=order), "--order", order
+    )
+
+
+def _with_something_to_choose_from(nodes: NodeSettings, option: str, value: str) -> NodeSettings:
+    if value and nodes.inventory is None and not nodes.nodes:
+        raise SettingsError(
+            f"{option} {value}: there is no inventory to choose from",
+            hint="add -i FILE, or leave it out: without an inventory it is this machine alone",
+        )
+    return nodes
 
 
 def _mirrors(values: list[str] | None) -> tuple[tuple[str, str], ...]:

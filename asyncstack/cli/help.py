@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+
+from asyncstack.cli.streams import BROKEN_PIPE, give_stdout_up
 
 __all__ = ["Command", "Group", "laid_out"]
 
@@ -57,6 +60,14 @@ class Group(TyperGroup):
         """Write the options that stand before a subcommand, then the subcommands."""
         _write_parameters(self, ctx, formatter)
         self.format_commands(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a subcommand. Typer would end with 1, a failed step's code, when a reader goes away."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            give_stdout_up()
+            raise typer.Exit(BROKEN_PIPE) from None
 
     def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002
         """The first sentence, whole, where one group stands among the commands of another."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 
+from asyncstack.cli.streams import BROKEN_PIPE, give_stdout_up, secure_streams
 from asyncstack.errors import AsyncstackError
 
 __all__ = ["main"]
 
-_BUG, _INTERRUPTED, _BROKEN_PIPE = 70, 130, 141
+_WRONG, _BUG, _INTERRUPTED = 2, 70, 130
+_UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG))
 
 
 def main(before: Callable[[], None] | None = None) -> None:
@@ -20,7 +22,20 @@ def main(before: Callable[[], None] | None = None) -> None:
 
     `before` is done first; what it raises is told like anything else that goes wrong.
     """
-    sys.exit(_run(before))
+    secure_streams()
+    sys.exit(_flushed(_run(before)))
+
+
+def _flushed(code: int) -> int:
+    """Write out what is still kept; what the program has to say by its code comes first."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_stdout_up()
+        return code or BROKEN_PIPE
+    except OSError as error:
+        return code or _report_output(error)
+    return code
 
 
 def _run(before: Callable[[], None] | None = None) -> int:
@@ -35,9 +50,12 @@ def _run(before: Callable[[], None] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Who reads us has had enough (`| head`); Python must not try to flush once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        give_stdout_up()  # who reads us has had enough (`| head`)
+        return BROKEN_PIPE
+    except OSError as error:
+        # Files of ours are told by their errors; what has no name is what we print to.
+        unwritable = error.errno in _UNWRITABLE and error.filename is None
+        return _report_output(error) if unwritable else _report(error)
     except Exception as error:  # noqa: BLE001 – the last resort of the whole program
         return _report(error)
     return 0
@@ -65,6 +83,16 @@ def _expected(error: BaseException) -> list[AsyncstackError] | None:
             return None
         found += inner
     return found
+
+
+def _report_output(error: OSError) -> int:
+    give_stdout_up()
+    print(  # noqa: T201
+        f"asyncstack: standard output: can't be written: {error.strerror}\n"
+        "  write it elsewhere; what a run has recorded is not affected: asyncstack report",
+        file=sys.stderr,
+    )
+    return _WRONG
 
 
 def _report_bug(error: Exception) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from asyncstack.cli.streams import give_stdout_up
 from asyncstack.journal import RunDirectory, read_events, runs_home
 
 __all__ = ["print_outcome"]
@@ -23,8 +24,10 @@ def print_outcome(directory: RunDirectory, *, table: bool, lock: Path | None = N
     summary = summarise(read_events(directory.events))
     if table and summary.steps:
         # What went wrong follows at length; the display has already shown the warnings.
-        print_lines(report_lines(summary, terminal_width(), outcome=False))
-        sys.stdout.flush()
+        try:
+            print_lines(report_lines(summary, terminal_width(), outcome=False))
+        except BrokenPipeError:
+            give_stdout_up()  # how the run ended is told all the same, here and by the exit code
     # A run outside of where runs are kept is found by its path alone.
     run = "" if directory.path.parent == runs_home() else str(directory.path)
     console = Console(stderr=True, highlight=False)

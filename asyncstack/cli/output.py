@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from asyncstack.cli import completion
+from asyncstack.cli.streams import give_stdout_up
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -45,14 +46,18 @@ def terminal_width() -> int:
 
 
 def print_lines(lines: list[Text]) -> None:
+    """Print styled lines to stdout, whole. Raises BrokenPipeError if its reader is gone."""
     from rich.console import Console
 
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")  # a terminal that knows no `█` shows `?`, not a traceback
-    console = Console(width=terminal_width(), highlight=False)
+    class _Console(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would end the program with 1, which says that a step has failed.
+            raise BrokenPipeError
+
+    console = _Console(width=terminal_width(), highlight=False)
     for line in lines:
         console.print(line, soft_wrap=True)
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -62,6 +67,5 @@ def open_stdout() -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it exits, which would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_stdout_up()
         raise typer.Exit from None

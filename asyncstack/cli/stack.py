@@ -148,7 +148,7 @@ def plan(
     settings = RunSettings(
         local_conf=local_conf,
         selection=selection,
-        nodes=msgspec.structs.replace(nodes, order=order),
+        nodes=g.with_order(nodes, order),
         dest=dest,
     )
     ask = passphrases()

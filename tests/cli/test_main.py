@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,71 @@ def test_a_reader_that_has_had_enough_ends_us_quietly(program: Program) -> None:
     result = program.shell(["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"])
     assert result.stdout.splitlines()[-1].removeprefix("U") in {"0", "141"}
     assert result.stderr == ""
+
+
+@pytest.fixture
+def stacked(program: Program) -> Program:
+    """A run that ended well, to be shown; its output is longer than a reader who goes away waits."""
+    write_local_conf(program.folder, make_plugin(program.folder / "hello", "echo hello\n"))
+    assert program.run("stack", "-q").returncode == 0
+    return program
+
+
+def shell(program: Program, script: str) -> subprocess.CompletedProcess[str]:
+    return program.shell(
+        ["bash", "-c", script.replace("asyncstack", f"{sys.executable} -m asyncstack")]
+    )
+
+
+def unread(program: Program, command: str) -> tuple[int, bytes]:
+    """Exit code and stderr of a command whose stdout nobody reads any more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "asyncstack", command],
+            cwd=program.folder,
+            env=program.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+        )
+        _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def test_a_reader_that_goes_away_is_not_a_failed_step(stacked: Program) -> None:
+    for command in ("runs", "plan", "report"):
+        assert unread(stacked, command) == (141, b""), command
+    code, errors = unread(stacked, "stack")
+    assert code == 0  # a run ends as it ends, whoever reads its table
+    assert b"Traceback" not in errors
+
+
+def test_a_full_disk_behind_stdout_is_said(stacked: Program) -> None:
+    for command in ("--help", "runs", "plan", "report", "report --format csv", "logs"):
+        result = shell(stacked, f"asyncstack {command} >/dev/full")
+        assert result.returncode == 2, command
+        assert "standard output: can't be written: No space left" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_closed_streams_and_poor_encodings_do_no_harm(stacked: Program) -> None:
+    assert shell(stacked, "asyncstack stack <&- >&- 2>&-").returncode == 0
+    for command in ("plan", "report"):
+        result = shell(stacked, f"PYTHONIOENCODING=ascii asyncstack {command}")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "hello" in result.stdout
+
+
+@pytest.mark.parametrize("option", ["--limit", "--order"])
+def test_a_choice_of_nodes_needs_nodes(program: Program, option: str) -> None:
+    """Ignored, it would stack this machine instead of those that were meant."""
+    write_local_conf(program.folder)
+    for command in ("stack", "plan"):
+        result = program.run(command, option, "compute")
+        assert result.returncode == 2
+        assert f"{option} compute: there is no inventory" in result.stderr
 
 
 def test_an_error_on_purpose_is_its_message_and_its_code(
