@@ -8,6 +8,7 @@ C locale.
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Sequence
 
@@ -191,9 +192,15 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
         ],
     ),
 )
-_COMPILED = tuple((re.compile("|".join(patterns)), kind) for kind, patterns in _TABLE)
+
+
+@functools.cache
+def _compiled() -> list[tuple[re.Pattern[str], FailureClass]]:
+    """Compile the table, once something has failed."""
+    return [(re.compile("|".join(patterns)), kind) for kind, patterns in _TABLE]
 
 
 def classify(words: str) -> FailureClass:
     """Name the class of a failure from git's last words."""
-    return next((kind for pattern, kind in _COMPILED if pattern.search(words)), FailureClass.OTHER)
+    found = (kind for pattern, kind in _compiled() if pattern.search(words))
+    return next(found, FailureClass.OTHER)
