@@ -6,6 +6,7 @@ as a program it serves a folder until its stdin closes, and prints the ports.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -330,7 +331,17 @@ sys.exit(str(bad) if bad else 0)
 def asyncstack(urls: Sequence[str], dest: Path, **options: object) -> None:
     """Fetch with us, in a process of its own, interpreter start included."""
     job = json.dumps({"urls": list(urls), "dest": str(dest), "options": options})
-    subprocess.run([sys.executable, "-c", FETCH, job], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", FETCH, job], cwd=ROOT, env=compiled(), check=True)
+
+
+@functools.cache
+def compiled() -> dict[str, str]:
+    """Return an environment in which our bytecode is compiled already, as it is once installed."""
+    environment = {**os.environ}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    imports = FETCH.partition("job")[0]
+    subprocess.run([sys.executable, "-c", imports], cwd=ROOT, env=environment, check=True)
+    return environment
 
 
 if __name__ == "__main__":
