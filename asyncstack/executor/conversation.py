@@ -10,7 +10,7 @@ from typing import Protocol
 import anyio
 
 from asyncstack.errors import ConnectionLostError
-from asyncstack.events import Emit, Event, StepOutput
+from asyncstack.events import Emit, Event, StepOutput, Warned
 from asyncstack.executor.clock import ClockWatch
 from asyncstack.executor.tracker import driver_log
 from asyncstack.runtime import messages as m
@@ -102,6 +102,9 @@ class Conversation:
                 self.print(item)
             elif item == m.Done(sequence):
                 return answers
+            elif isinstance(item, m.Warning_):
+                # At once: the driver may be waiting for what it warns of.
+                self.tell([Warned(code=item.code, message=item.text, node=self.node)])
             else:
                 answers.append(item)
         self.ended = True

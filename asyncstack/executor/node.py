@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 from anyio import CancelScope
 
-from asyncstack.errors import ConnectionLostError, TransportError
+from asyncstack.errors import ConnectionLostError, TransportError, UnfitNodeError
 from asyncstack.events import Emit, Warned
 from asyncstack.executor import questions
 from asyncstack.executor.boot import Boot
@@ -63,9 +63,9 @@ class NodeRun:
         """Ask what every run asks while the node boots still, so that it costs no time of its own."""
         await self._conversation.ask_ahead(*questions.AHEAD)
 
-    async def prepare(self) -> None:
-        """Make $DEST and $DATA_DIR, and warn of what would fail later. Raises ConfigError."""
-        await questions.prepare(self._conversation)
+    async def prepare(self) -> list[UnfitNodeError]:
+        """Make $DEST and $DATA_DIR; what no run can do without, and warnings of what may fail."""
+        return await questions.prepare(self._conversation)
 
     async def inspect(self) -> questions.Inspection:
         """Look at the checkouts without running anything in them."""

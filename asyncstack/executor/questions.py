@@ -6,8 +6,7 @@ import shlex
 
 from msgspec import Struct
 
-from asyncstack.errors import ConfigError
-from asyncstack.events import Warned
+from asyncstack.errors import UnfitNodeError
 from asyncstack.executor.conversation import Conversation
 from asyncstack.model import Declaration, Plugin
 from asyncstack.runtime import messages as m
@@ -16,6 +15,7 @@ from asyncstack.transports.base import Transport
 
 __all__ = [
     "AHEAD",
+    "GIT_VERSION",
     "Inspection",
     "Repositories",
     "bare_plugins",
@@ -24,6 +24,9 @@ __all__ = [
     "repositories",
     "scripts",
 ]
+
+#: The oldest git that we know to do what we ask of it; the driver compares.
+GIT_VERSION = "2.25"
 
 #: What every run asks, in this order, and can ask before a node has booted.
 AHEAD = ("prepare",)
@@ -43,21 +46,25 @@ class Repositories(Struct, frozen=True):
     libraries: str
 
 
-async def prepare(conversation: Conversation) -> None:
-    """Make $DEST and $DATA_DIR, and warn of what would fail later.
+async def prepare(conversation: Conversation) -> list[UnfitNodeError]:
+    """Make $DEST and $DATA_DIR; say what no run can do without, and warn of what may fail later.
 
-    Raises ConfigError if they can't be made.
+    It waits for a package manager that somebody else runs on the node.
     """
+    errors: list[UnfitNodeError] = []
     for message in await conversation.ask("prepare"):
-        if isinstance(message, m.Warning_):
-            warning = Warned(code=message.code, message=message.text, node=conversation.node)
-            conversation.tell([warning])
-        if isinstance(message, m.Unprepared):
-            raise ConfigError(
-                f"{message.path} {message.problem}",
-                hint="set DEST in localrc or give --dest DIR; or make it writable: "
-                f'sudo mkdir -p {message.path} && sudo chown "$USER" {message.path}',
-            )
+        match message:
+            case m.Unprepared(path, problem):
+                way_out = f'sudo mkdir -p {path} && sudo chown "$USER" {path}'
+                hint = f"set DEST in localrc or give --dest DIR; or make it writable: {way_out}"
+                errors.append(UnfitNodeError(conversation.node, f"{path} {problem}", hint=hint))
+            case m.Unfit(what, found):
+                hint = f"{what} {GIT_VERSION} or later is needed"
+                problem = f"{what} {found} is too old"
+                errors.append(UnfitNodeError(conversation.node, problem, hint=hint))
+            case _:
+                pass
+    return errors
 
 
 async def inspect(conversation: Conversation) -> Inspection:

@@ -274,7 +274,7 @@ async def _run(
 ) -> None:
     async with open_nodes(stage, [spec for specs in batches for spec in specs]) as opened:
         progress.opened = True
-        await boot_nodes(stage, opened)
+        await boot_nodes(stage, opened, prepare=True)
         progress.boots = {one.node.name: one.node.booted for one in opened}
         progress.results = await fetch_plugins(stage, opened)
         progress.status = Status.FAILED

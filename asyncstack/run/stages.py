@@ -179,19 +179,25 @@ async def _all(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None
         try:
             await work(item)
         except AsyncstackError as error:
-            errors.append(error)
+            errors.extend(error.errors if isinstance(error, InputErrors) else [error])
 
     async with anyio.create_task_group() as tasks:
         for item in items:
             tasks.start_soon(one, item)
+    _raise(errors)
+
+
+def _raise(errors: Sequence[AsyncstackError]) -> None:
+    """Raise them as one, if there are any."""
     if errors:
         raise errors[0] if len(errors) == 1 else InputErrors(errors)
 
 
-async def boot_nodes(stage: Stage, opened: Sequence[Opened]) -> None:
+async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = False) -> None:
     """Wait for every node's localrc, and check what it registered.
 
-    Raises LocalConfError, PluginError, UnfitNodeError or InputErrors for what is wrong there.
+    `prepare`: for a run, which needs $DEST and more; all that a node lacks is told at once, and
+    of all nodes. Raises LocalConfError, PluginError, UnfitNodeError or InputErrors for what is wrong there.
     """
     for local_conf in {one.spec.local_conf.path: one.spec.local_conf for one in opened}.values():
         warn(stage.emit, suspicions(local_conf))
@@ -204,10 +210,8 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened]) -> None:
             for secret in secrets_in(plugin.url):
                 stage.redactor.add(secret)
         warn(stage.emit, result.warnings, one.node.name)
-        errors = validate(result.plugins)
-        if errors:
-            raise errors[0] if len(errors) == 1 else InputErrors(errors)
-        for plugin in result.plugins:
+        errors: list[AsyncstackError] = [*validate(result.plugins)]
+        for plugin in result.plugins if not errors else ():
             stage.emit(
                 PluginRegistered(
                     node=one.node.name,
@@ -219,12 +223,15 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened]) -> None:
                     line=plugin.line,
                 )
             )
+        if prepare:
+            errors += await one.node.prepare()
+        _raise(errors)
 
     await _all(boot, opened)
 
 
 async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
-    """Bring all plugins to every node's $DEST. Raises ConfigError if that can't be made."""
+    """Bring all plugins to every node's $DEST."""
     results: Results = {}
     settings = stage.settings.fetch
     remote: list[RemoteNode] = []
@@ -234,7 +241,6 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     async def fetch_for(one: Opened) -> None:
         booted = one.node.booted
         requests = fetch_requests(booted.plugins, commits)
-        await one.node.prepare()
         options = fetch_options(settings, booted)
         if one.spec.remote:
             remote.append(RemoteNode(one.spec.transport, tuple(requests), options))
@@ -266,9 +272,7 @@ async def check_plugins(opened: Sequence[Opened]) -> None:
             )
 
     await _all(check, opened)
-    found = list(errors.values())
-    if found:
-        raise found[0] if len(found) == 1 else InputErrors(found)
+    _raise(list(errors.values()))
 
 
 async def _copy(

@@ -56,9 +56,11 @@ printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
 _START = r"""
 fail() { printf '%s\n' "$1" >&2; exit 96; }
 umask 077
+missing=
 for program in bash git setsid flock mkfifo tail tar gzip; do
-    command -v "$program" >/dev/null 2>&1 || fail "$program is missing"
+    command -v "$program" >/dev/null 2>&1 || missing="$missing${missing:+, }$program is missing"
 done
+[ -z "$missing" ] || fail "$missing"
 directory=$directory_expression
 mkdir -p "$directory" 2>/dev/null && cd "$directory" || fail "$directory can't be created"
 read -r started 2>/dev/null <started

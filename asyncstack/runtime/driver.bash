@@ -427,16 +427,17 @@ _asyncstack_repositories() {
 
 # _asyncstack_prepare: $DEST and $DATA_DIR, as stack.sh makes them: existing ones are left alone.
 _asyncstack_prepare() {
-    local directory
+    local directory made=1
     for directory in "$DEST" "${DATA_DIR:-$DEST/data}"; do
         [[ -d $directory ]] && continue
         command mkdir -p -- "$directory" 2>/dev/null && continue
         sudo mkdir -p -- "$directory" && sudo chown -R "$STACK_USER" "$directory" &&
             sudo chmod 0755 "$directory" && continue
         _asyncstack_emit unprepared "$directory" "can't be created"
-        return
+        made=0
+        break
     done
-    if [[ ! -w $DEST || ! -x $DEST ]]; then
+    if ((made)) && [[ ! -w $DEST || ! -x $DEST ]]; then
         _asyncstack_emit unprepared "$DEST" "is not writable by $(id -un)"
     fi
     _asyncstack_preflight
@@ -449,7 +450,7 @@ _asyncstack_preflight() {
     version=${version#git version }
     IFS=. builtin read -r major minor _ <<<"$version"
     if ((${major//[!0-9]/}0 < 20 || ${major//[!0-9]/}0 == 20 && ${minor//[!0-9]/}0 < 250)); then
-        _asyncstack_emit warning git-old "git $version is old; 2.25 or later is what we know to work"
+        _asyncstack_emit unfit git "${version:-without a version}"
     fi
     if ((EUID)) && ! command sudo -n true 2>/dev/null; then
         _asyncstack_emit warning sudo-refused \
@@ -459,7 +460,6 @@ _asyncstack_preflight() {
     if [[ $free$size =~ ^[0-9]+$ ]] && ((free * size < 1024 * 1024 * 1024)); then
         _asyncstack_emit warning disk-low "only $((free * size / 1024 / 1024)) MiB are free in $DEST"
     fi
-    _asyncstack_preflight_lock
     for other in "$_asyncstack_directory"/../../*/*/alive; do
         if [[ ! $other -ef $_asyncstack_directory/alive && -e $other ]] &&
             ! command flock -n -s "$other" true; then
@@ -468,21 +468,75 @@ _asyncstack_preflight() {
                 "run ${other##*/} is still alive here; end it with: asyncstack stop ${other##*/}"
         fi
     done
+    if [[ ${OFFLINE:-} != True ]]; then
+        _asyncstack_await_packages
+    fi
 }
 
-# A package manager that somebody else runs right now: the plugins' own will wait for it.
-_asyncstack_preflight_lock() {
-    local lock inode held=()
+# A package manager that somebody else runs right now, as a fresh machine does by itself: it ends
+# sooner or later, and until then no plugin could install anything.
+_asyncstack_await_packages() {
+    local _asyncstack_holder patience=${ASYNCSTACK_LOCK_TIMEOUT:-300} end
+    _asyncstack_package_lock || return 0
+    [[ $patience =~ ^[0-9]+$ ]] || patience=300
+    _asyncstack_emit warning packages-locked \
+        "$_asyncstack_holder; waiting for it, for $patience s at most"
+    ((end = SECONDS + patience))
+    while ((SECONDS < end)); do
+        command sleep 0.5
+        _asyncstack_package_lock || return 0
+    done
+    _asyncstack_emit warning packages-still-locked \
+        "$_asyncstack_holder, still after $patience s; what the plugins install has to wait or fails"
+}
+
+# _asyncstack_package_lock: does anybody hold a lock of dpkg, apt, rpm or dnf? Who, and which, goes
+# into _asyncstack_holder.
+_asyncstack_package_lock() {
+    local held=() line words lock inode device prefix pid name=
     { builtin mapfile -t held </proc/locks; } 2>/dev/null
-    for lock in /var/lib/dpkg/lock-frontend /var/cache/dnf/metadata_lock.pid; do
-        # Most often nobody holds anything of this kind, and nothing is to be asked.
-        [[ -e $lock && ${held[*]} == *POSIX*WRITE* ]] || continue
-        inode=$(exec stat -c %i "$lock")
-        if [[ ${held[*]} == *":$inode "* ]]; then
-            _asyncstack_emit warning packages-locked \
-                "$lock is held by another program; installing packages will wait for it"
+    # Most often nobody holds anything of this kind, and nothing is to be asked.
+    if [[ ${held[*]} == *POSIX*WRITE* ]]; then
+        while builtin read -r inode device lock; do
+            builtin printf -v prefix '%02x:%02x:' $((device >> 8)) $((device & 255))
+            for line in "${held[@]}"; do
+                # 1: POSIX  ADVISORY  WRITE 812 08:01:131 0 EOF
+                builtin read -r -a words <<<"$line"
+                [[ ${words[1]} == POSIX && ${words[3]} == WRITE && ${words[5]} == *":$inode" ]] || continue
+                pid=${words[4]}
+                _asyncstack_name_of "$pid"
+                # Another file system may have a file of this number. An overlay doesn't say which
+                # device is meant; there the name has to do.
+                [[ ${words[5]} == "$prefix"* ]] || _asyncstack_packs "$name" || continue
+                _asyncstack_holder="$lock is held by ${name:-process} (process $pid)"
+                return 0
+            done
+        done < <(exec stat -c '%i %d %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock \
+            /var/lib/apt/lists/lock /var/cache/apt/archives/lock /var/lib/rpm/.rpm.lock \
+            /usr/lib/sysimage/rpm/.rpm.lock 2>/dev/null)
+    fi
+    # dnf has no locks of the kernel's: a file says whose turn it is.
+    for lock in /var/cache/dnf/metadata_lock.pid /var/lib/dnf/rpmdb_lock.pid /run/yum.pid; do
+        pid=
+        { builtin read -r pid <"$lock"; } 2>/dev/null
+        [[ $pid =~ ^[0-9]+$ ]] || continue
+        _asyncstack_name_of "$pid"
+        if _asyncstack_packs "$name"; then
+            _asyncstack_holder="$lock is held by $name (process $pid)"
+            return 0
         fi
     done
+    return 1
+}
+
+_asyncstack_name_of() {
+    name=
+    { builtin read -r name <"/proc/$1/comm"; } 2>/dev/null || builtin return 0
+}
+
+# _asyncstack_packs NAME: is that the name of a package manager? (Many are written in Python.)
+_asyncstack_packs() {
+    [[ $1 == @(*apt*|dpkg*|unattended*|*packagekit*|PackageKit*|dnf*|yum*|rpm*|microdnf*|python*|platform-python*|zypper*) ]]
 }
 
 _asyncstack_serve() {

@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,9 @@ class Sshd:
         self.process.terminate()
         self.process.wait(10)
 
-    def start_again(self) -> None:
-        """After `stop`: at the same port, with the same keys."""
-        self.process = _launch(self.root)
+    def start_again(self, wrapper: Sequence[str] = ()) -> None:
+        """After `stop`: at the same port, with the same keys; by way of another program."""
+        self.process = _launch(self.root, wrapper)
         _wait_until_it_listens(self)
 
     def host_key_line(self) -> str:
@@ -109,11 +110,11 @@ def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:
     return sshd
 
 
-def _launch(root: Path) -> subprocess.Popen[bytes]:
+def _launch(root: Path, wrapper: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     assert _PROGRAM is not None
     with (root / "sshd.log").open("ab") as log:
         return subprocess.Popen(
-            [_PROGRAM, "-D", "-e", "-f", str(root / "sshd_config")],
+            [*wrapper, _PROGRAM, "-D", "-e", "-f", str(root / "sshd_config")],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
