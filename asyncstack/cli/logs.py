@@ -126,6 +126,6 @@ def _choices(known: list[StepLog]) -> str:
     from asyncstack.reports.folding import fold
 
     nodes = fold(step.node for step in known)
-    plugins = ", ".join(dict.fromkeys(step.plugin for step in known))
+    plugins = ", ".join(dict.fromkeys(step.plugin for step in known if step.plugin))
     phases = ", ".join(dict.fromkeys(step.phase for step in known))
     return f"nodes: {nodes}\n  plugins: {plugins}\n  phases: {phases}"

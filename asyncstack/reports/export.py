@@ -132,7 +132,7 @@ def _report(summary: Summary) -> Report:
         phases=tuple(
             PhaseTotal(key.mode, key.phase, seconds, seconds / whole) for key, seconds in phases
         ),
-        path_s=summary.path.seconds,
+        path_s=_rounded(summary.path.seconds),
         waits=tuple(_wait(one) for one in summary.path.stretches if len(one.loads) > 1),
         gains=tuple(
             PluginGain(
@@ -141,8 +141,8 @@ def _report(summary: Summary) -> Report:
                 phase=gain.phase.phase,
                 node=gain.slowest.node,
                 duration_s=gain.slowest.duration_s,
-                gain_s=gain.everywhere_s,
-                gain_there_s=gain.there_s,
+                gain_s=_rounded(gain.everywhere_s),
+                gain_there_s=_rounded(gain.there_s),
             )
             for gain in summary.path.gains
         ),
@@ -162,10 +162,15 @@ def _wait(stretch: Stretch) -> Wait:
         plugin=last.longest.plugin,
         phase=key_of(last.longest),
         step_s=last.longest.duration_s,
-        duration_s=stretch.seconds,
-        late_s=last.late_s,
-        lead_s=stretch.lead_s,
-        waited_s=stretch.waited_s,
-        gain_s=stretch.gain_s(last.longest),
-        gain_everywhere_s=stretch.joint_gain_s(stretch.like(last.longest)),
+        duration_s=_rounded(stretch.seconds),
+        late_s=_rounded(last.late_s),
+        lead_s=_rounded(stretch.lead_s),
+        waited_s=_rounded(stretch.waited_s),
+        gain_s=_rounded(stretch.gain_s(last.longest)),
+        gain_everywhere_s=_rounded(stretch.joint_gain_s(stretch.like(last.longest))),
     )
+
+
+def _rounded(seconds: float) -> float:
+    """To microseconds, as everything in a journal; the rest is what floats lose."""
+    return round(seconds, 6)

@@ -8,13 +8,14 @@ from rich.text import Text
 
 from asyncstack.journal import PastRun, RunRecord
 from asyncstack.model import Status
-from asyncstack.reports.folding import fold
+from asyncstack.reports.folding import fold_within
 from asyncstack.reports.grid import GAP, Column, Span, lines, width
 from asyncstack.reports.units import duration
 
 __all__ = ["run_lines", "status_of"]
 
 SHORTEST_PATH = 12
+NODES_ROOM = 40
 
 
 def run_lines(runs: Sequence[PastRun], room: int) -> list[Text]:
@@ -76,4 +77,4 @@ def _plugins(record: RunRecord | None) -> str:
 
 
 def _nodes(record: RunRecord | None) -> str:
-    return fold(node.name for node in record.nodes) if record else ""
+    return fold_within([node.name for node in record.nodes], NODES_ROOM) if record else ""

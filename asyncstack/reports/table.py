@@ -11,7 +11,7 @@ from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.barriers import barrier_table
 from asyncstack.reports.failure import outcome_lines
 from asyncstack.reports.fetches import fetch_heading, fetch_table
-from asyncstack.reports.folding import fold
+from asyncstack.reports.folding import fold_within
 from asyncstack.reports.grid import Column, lines
 from asyncstack.reports.matrix import matrix
 from asyncstack.reports.slowest import slowest_table
@@ -22,6 +22,7 @@ from asyncstack.reports.units import count, duration, unit_aligned
 __all__ = ["print_report", "report_lines"]
 
 SPANS = 8
+NODES_ROOM = 80
 
 
 def print_report(summary: Summary, console: Console) -> None:
@@ -51,7 +52,7 @@ def _heading(summary: Summary) -> list[Text]:
     ran = [step for step in summary.steps if did_run(step)]
     plugins = [name for name in summary.plugins if not name.startswith("@")]
     facts = [
-        f"{count(len(plugins), 'plugin')} on {fold(summary.nodes) or 'no node'}",
+        f"{count(len(plugins), 'plugin')} on {fold_within(summary.nodes, NODES_ROOM) or 'no node'}",
         (f"{count(len(ran), 'step')} " if ran else "") + f"in {duration(summary.duration_s)}",
     ]
     first = Text.assemble(
