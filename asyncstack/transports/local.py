@@ -14,10 +14,11 @@ from typing import IO, Self
 
 import anyio
 from anyio import CancelScope, EndOfStream
-from anyio.abc import ByteReceiveStream, ByteSendStream, UNIXSocketStream
+from anyio.abc import ByteReceiveStream, ByteSendStream
 
 from asyncstack.model import Node
 from asyncstack.transports.base import Completed, Process
+from asyncstack.transports.sockets import SocketReceiver, SocketSender
 
 __all__ = ["LocalTransport"]
 
@@ -135,8 +136,8 @@ class LocalTransport:
                     stderr=stderr,
                     start_new_session=True,
                 )
-            stdin = await UNIXSocketStream.from_socket(ours_in)
-            stdout = await UNIXSocketStream.from_socket(ours_out)
+            # Nothing is awaited in between: a command that was started has somebody to end it.
+            stdin, stdout = SocketSender(ours_in), SocketReceiver(ours_out)
             async with _LocalProcess(process, stdin, stdout, stderr) as local:
                 yield local
 
