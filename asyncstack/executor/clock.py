@@ -26,6 +26,7 @@ class ClockWatch:
     def __init__(self, node: str) -> None:
         self._node = node
         self._known: ClockCompared | None = None
+        self._told = False
 
     def compare(self, sent: float, node_time: float, received: float) -> list[Event]:
         """What one round trip tells that wasn't known. All are seconds since the epoch."""
@@ -45,11 +46,12 @@ class ClockWatch:
         if moved <= DRIFT_S and now.uncertainty_s >= known.uncertainty_s / 2:
             return []
         self._known = now
-        return [now, *self._set(known, now)] if moved > SET_S else [now]
+        return [now, *(self._set(known, now) if moved > SET_S else self._far_off(now))]
 
     def _far_off(self, now: ClockCompared) -> list[Event]:
-        if abs(now.offset_s) - now.uncertainty_s <= OFFSET_S:
+        if self._told or abs(now.offset_s) - now.uncertainty_s <= OFFSET_S:
             return []
+        self._told = True
         message = (
             f"the node's clock is {now.offset_s:+.1f} s off ours: reports allow for it, "
             "certificates and tokens don't; set it before you stack"

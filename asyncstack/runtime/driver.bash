@@ -549,9 +549,10 @@ _asyncstack_serve() {
         builtin set -- "$1" $_asyncstack_request
         (($2 > $1)) || continue
         builtin set -- "${@:2}"
-        # One end of a round trip, by which the controller compares our clock with its own.
+        # One end of a round trip, by which the controller compares our clock with its own. It goes
+        # out with what is told next.
         _asyncstack_clock
-        _asyncstack_emit received "$_asyncstack_time"
+        _asyncstack_held+=$'\036'$_asyncstack_nonce$'\037received\037'$_asyncstack_time$'\n'
         case $2 in
         phase)
             if ((_asyncstack_errexit)); then builtin set -e; fi
