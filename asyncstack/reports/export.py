@@ -10,6 +10,7 @@ from asyncstack.events import (
     BarrierOpened,
     ClockCompared,
     FetchFinished,
+    FilesCopied,
     StepFinished,
 )
 from asyncstack.model import Mode, PhaseKey, Status
@@ -105,6 +106,7 @@ class Report(Struct, frozen=True, kw_only=True):
     fetches: tuple[FetchFinished, ...]
     steps: tuple[StepFinished, ...]
     barriers: tuple[BarrierOpened, ...]
+    copies: tuple[FilesCopied, ...]
     clocks: tuple[ClockCompared, ...]
 
 
@@ -149,6 +151,7 @@ def _report(summary: Summary) -> Report:
         fetches=summary.fetches,
         steps=summary.steps,
         barriers=summary.barriers,
+        copies=summary.copies,
         clocks=summary.clocks,
     )
 

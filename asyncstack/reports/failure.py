@@ -14,6 +14,7 @@ from rich.text import Text
 from asyncstack.events import FetchFinished, StepFinished, Warned
 from asyncstack.model import Status
 from asyncstack.reports.alike import alike_fetches, alike_steps, alike_warnings, on_nodes
+from asyncstack.reports.copies import copy_failure_lines
 from asyncstack.reports.folding import fold
 from asyncstack.reports.steps import key_of
 from asyncstack.reports.summary import Summary
@@ -36,6 +37,8 @@ def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
     blocks = [_fetch_block(summary, group) for group in fetches]
     steps = alike_steps(summary, summary.failures)
     blocks += [_step_block(summary, group, root, run) for group in steps]
+    copies = copy_failure_lines(summary)
+    blocks += [copies] if copies else []
     blocks += [[_lost_line(summary)]] if summary.lost_nodes else []
     return [line for block in blocks for line in (*block, Text())]
 
@@ -48,6 +51,7 @@ def outcome_lines(summary: Summary) -> list[Text]:
         made.append(_step_title(summary, group))
         what = "  ".join(filter(None, (one_line(group[0].command), group[0].location)))
         made += [Text(f"  {what}")] if what else []
+    made += copy_failure_lines(summary)
     made += [_lost_line(summary)] if summary.lost_nodes else []
     made += [_clock_line(summary, group) for group in _clocks_set(summary)]
     # Of a clock that was set in a step the step's line tells more.

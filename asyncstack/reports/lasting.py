@@ -12,6 +12,7 @@ from asyncstack.events import (
     Event,
     FetchFinished,
     FetchRetried,
+    FilesCopied,
     NodeFinished,
     StepFinished,
     Warned,
@@ -23,7 +24,7 @@ from asyncstack.reports.wording import describe
 __all__ = ["is_lasting", "lasting_lines"]
 
 #: Their words hold the node's name.
-_NAMED = (NodeFinished, ConnectionChanged)
+_NAMED = (NodeFinished, ConnectionChanged, FilesCopied)
 
 
 def is_lasting(event: Event) -> bool:
@@ -33,6 +34,8 @@ def is_lasting(event: Event) -> bool:
             return True
         case FetchFinished():
             return not event.status.good
+        case FilesCopied():
+            return not event.ok
         case StepFinished():
             return event.status in (Status.FAILED, Status.LOST)
         case NodeFinished():
@@ -51,7 +54,7 @@ def lasting_lines(events: Iterable[Event], *, named: bool) -> list[Text]:
 
 def _alike(event: Event) -> Hashable:
     """The same for what is the same but for where it was and how long it took."""
-    if isinstance(event, StepFinished | FetchFinished):
+    if isinstance(event, StepFinished | FetchFinished | FilesCopied):
         event = msgspec.structs.replace(event, duration_s=0.0)
     return type(event), describe(event, "")
 
@@ -60,6 +63,14 @@ def _line(group: Sequence[Event], *, named: bool) -> Text:
     first = group[0]
     mild = isinstance(first, Warned | FetchRetried | ConnectionChanged)
     mark = ("! ", "bold yellow") if mild else ("✗ ", "bold red")
-    nodes = fold(node for event in group if (node := getattr(event, "node", "")))
+    nodes = fold(filter(None, map(_node, group)))
     front = f"{nodes}: " if named and nodes and not isinstance(first, _NAMED) else ""
     return Text.assemble(mark, front, describe(first, nodes))
+
+
+def _node(event: Event) -> str:
+    if isinstance(event, FilesCopied):
+        return event.target
+    node = getattr(event, "node", "")
+    assert isinstance(node, str)
+    return node

@@ -26,6 +26,9 @@ NAME_ROOM = 30
 #: Of the whole; less is noise.
 WORTH_SAYING = 0.01
 
+#: From which part of the run on its steps were all of it.
+ALL_OF_IT = 0.95
+
 
 def slowest_table(summary: Summary, room: int) -> list[Text]:
     """The few steps that matter most, in at most `room` columns if that can be had."""
@@ -52,10 +55,13 @@ def _gain_table(summary: Summary, room: int) -> list[Text]:
     steps = [gain.slowest for gain in gains]
     run_s = max(summary.duration_s, path_s)
     made = _fitting(_gain_columns(gains, steps, run_s), steps, room)
-    note = (
+    notes = [
         f"gain: how much sooner the run ({duration(run_s)}) would end if that took no time anywhere"
-    )
-    return [*made, Text(note, "dim")]
+    ]
+    if path_s < run_s * ALL_OF_IT:
+        rest = "connecting, fetching, copying, waiting on the network"
+        notes.append(f"steps made up {duration(path_s)} of it; the rest is {rest}")
+    return [*made, *(Text(note, "dim") for note in notes)]
 
 
 def _gain_columns(

@@ -17,6 +17,7 @@ from asyncstack.events import (
     ClockCompared,
     Event,
     FetchFinished,
+    FilesCopied,
     NodeBooted,
     NodeFinished,
     PluginRegistered,
@@ -75,6 +76,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     phase_s: dict[PhaseKey, float]
     spans: tuple[SpanFinished, ...]
     barriers: tuple[BarrierOpened, ...]
+    copies: tuple[FilesCopied, ...]
     clocks: tuple[ClockCompared, ...]
     readings: tuple[Reading, ...]
     path: CriticalPath
@@ -138,6 +140,7 @@ def summarise(events: Iterable[Event]) -> Summary:
         fetch_s=_slowest_fetches(fetches),
         spans=tuple(_of(by_kind, SpanFinished)),
         barriers=tuple(_of(by_kind, BarrierOpened)),
+        copies=tuple(_of(by_kind, FilesCopied)),
         clocks=tuple(_of(by_kind, ClockCompared)),
         readings=tuple(readings(events)),
         path=critical_path(events),

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.barriers import barrier_table
+from asyncstack.reports.copies import copy_table
 from asyncstack.reports.failure import outcome_lines
 from asyncstack.reports.fetches import fetch_heading, fetch_table
 from asyncstack.reports.folding import fold_within
@@ -41,6 +42,7 @@ def report_lines(summary: Summary, room: int, *, outcome: bool = True) -> list[T
         _matrix(summary, room) if summary.phases else fetch_table(summary),
         slowest_table(summary, room),
         barrier_table(summary, room),
+        copy_table(summary),
         _spans(summary),
         outcome_lines(summary) if outcome else [],
     ]

@@ -38,6 +38,8 @@ def describe(event: Event, nodes: str | None = None) -> str:
     """
     if nodes is not None and isinstance(event, ConnectionChanged | NodeFinished):
         event = msgspec.structs.replace(event, node=nodes)
+    if nodes is not None and isinstance(event, FilesCopied):
+        event = msgspec.structs.replace(event, target=nodes)
     return one_line(_words(event))
 
 

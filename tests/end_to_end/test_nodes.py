@@ -147,6 +147,7 @@ def test_a_node_that_lacks_its_files_stops_the_run_there(lab: Lab) -> None:
     missing = lab.root / "none.pem"
     run = stack(lab, inventory(lab, extra=_COPY.format(after="pre-install", path=missing)))
     assert run.code == 1
+    assert f"{missing} not copied from ctl to c1 after pre-install" in run.stderr
     assert set(statuses(run, "install").values()) == {"aborted"}
     assert {n.node: n.status for n in run.of(NodeFinished)} == {
         "ctl": Status.OK,

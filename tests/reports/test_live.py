@@ -18,6 +18,7 @@ from asyncstack.events import (
     FetchFinished,
     FetchProgress,
     FetchStarted,
+    FilesCopied,
     NodeFinished,
     PhaseFinished,
     PhaseStarted,
@@ -31,7 +32,7 @@ from asyncstack.events import (
 from asyncstack.model import FetchStatus, Mode, Status
 from asyncstack.reports.display import Silent, choose_display
 from asyncstack.reports.jsonl import JsonLines
-from asyncstack.reports.lasting import lasting_lines
+from asyncstack.reports.lasting import is_lasting, lasting_lines
 from asyncstack.reports.live import Live
 from asyncstack.reports.live_state import LiveState
 from asyncstack.reports.live_view import view
@@ -207,6 +208,19 @@ def test_what_happens_to_many_nodes_at_once_stays_as_one_line(event: Event, line
         line,
         "! warning: something else",
     ]
+
+
+def test_files_that_did_not_come_to_many_nodes_stay_as_one_line() -> None:
+    events = [
+        FilesCopied(
+            source="a", target=f"n{n}", paths=("/c",), after="extra", ok=False, message="disk full"
+        )
+        for n in (1, 2)
+    ]
+    (line,) = lasting_lines(events, named=True)
+    assert line.plain == "✗ copying /c from a to n[1-2] failed: disk full"
+    assert [is_lasting(event) for event in events] == [True, True]
+    assert not is_lasting(msgspec.structs.replace(events[0], ok=True))
 
 
 def test_more_plugins_than_rows_are_folded_around_what_runs() -> None:
