@@ -21,7 +21,7 @@ from asyncstack.git.refs import RefTable
 __all__ = ["CHUNK", "Content", "Payload", "as_origin", "refs_of_update"]
 
 #: Bytes that are in memory at once for each node.
-CHUNK = 256 * 1024
+CHUNK = 512 * 1024
 _BLOCK = 512
 _ORIGIN = "refs/remotes/origin/"
 _END = bytes(2 * _BLOCK)

@@ -10,7 +10,7 @@ import anyio
 from anyio import BrokenResourceError, ClosedResourceError
 from msgspec import structs
 
-from asyncstack.checkouts.rules import Action
+from asyncstack.checkouts.rules import Action, same_url
 from asyncstack.checkouts.values import FetchOptions, FetchResult
 from asyncstack.delivery.cloning import Order, fail_silent, send_orders
 from asyncstack.delivery.looking import Lacking, look
@@ -198,5 +198,5 @@ def _header(lacking: Lacking, parcel: Parcel, options: FetchOptions, size: int) 
         found.commit,
         found.branch,
         found.unfinished,
-        parse_url(parcel.url).url,
+        "" if same_url(found.origin, parcel.url) else parse_url(parcel.url).url,
     )

@@ -94,7 +94,7 @@ async def test_a_node_without_git(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> 
     """What the shell says about it is what the user reads."""
     parcel = lab.parcel()
     (lab.root / "bin").mkdir()
-    for program in ("sh", "tar", "mkdir", "mv", "rm", "tr", "tail", "head", "uname", "mktemp"):
+    for program in ("sh", "tar", "mkdir", "mv", "rm", "tr", "tail", "dd", "uname", "mktemp"):
         lab.program(program, 'exec "$real" "$@"')
     lab.program("mkfifo", 'exec "$real" "$@"')
     with monkeypatch.context() as patched:
