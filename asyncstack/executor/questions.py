@@ -54,10 +54,8 @@ async def prepare(conversation: Conversation) -> list[UnfitNodeError]:
     errors: list[UnfitNodeError] = []
     for message in await conversation.ask("prepare"):
         match message:
-            case m.Unprepared(path, problem):
-                way_out = f'sudo mkdir -p {path} && sudo chown "$USER" {path}'
-                hint = f"set DEST in localrc or give --dest DIR; or make it writable: {way_out}"
-                errors.append(UnfitNodeError(conversation.node, f"{path} {problem}", hint=hint))
+            case m.Unprepared(path, problem, setting):
+                errors.append(_unprepared(conversation.node, path, problem, setting))
             case m.Unfit(what, found):
                 hint = f"{what} {GIT_VERSION} or later is needed"
                 problem = f"{what} {found} is too old"
@@ -65,6 +63,15 @@ async def prepare(conversation: Conversation) -> list[UnfitNodeError]:
             case _:
                 pass
     return errors
+
+
+def _unprepared(node: str, path: str, problem: str, setting: str) -> UnfitNodeError:
+    way_out = f'sudo mkdir -p {path} && sudo chown "$USER" {path}'
+    hint = f"set DEST in localrc or give --dest DIR; or make it writable: {way_out}"
+    if setting != "DEST":
+        problem = f"{problem} (it is {setting}, which stays where it is when only DEST is set)"
+        hint = f"set {setting} in localrc as well; or make it writable: {way_out}"
+    return UnfitNodeError(node, f"{path} {problem}", hint=hint)
 
 
 async def inspect(conversation: Conversation) -> Inspection:

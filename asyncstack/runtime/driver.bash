@@ -427,13 +427,15 @@ _asyncstack_repositories() {
 
 # _asyncstack_prepare: $DEST and $DATA_DIR, as stack.sh makes them: existing ones are left alone.
 _asyncstack_prepare() {
-    local directory made=1
+    local directory made=1 setting=DEST
     for directory in "$DEST" "${DATA_DIR:-$DEST/data}"; do
+        # As in DevStack it doesn't follow a DEST of localrc.
+        [[ $directory == "$DEST"/* || $directory == "$DEST" ]] || setting=DATA_DIR
         [[ -d $directory ]] && continue
         command mkdir -p -- "$directory" 2>/dev/null && continue
         sudo mkdir -p -- "$directory" && sudo chown -R "$STACK_USER" "$directory" &&
             sudo chmod 0755 "$directory" && continue
-        _asyncstack_emit unprepared "$directory" "can't be created"
+        _asyncstack_emit unprepared "$directory" "can't be created" "$setting"
         made=0
         break
     done

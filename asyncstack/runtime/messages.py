@@ -166,10 +166,11 @@ class Repository(Message, frozen=True, array_like=True):
 
 
 class Unprepared(Message, frozen=True, array_like=True):
-    """$DEST or $DATA_DIR can't be made or written."""
+    """$DEST or $DATA_DIR can't be made or written; `setting` is the variable to change."""
 
     path: str
     problem: str
+    setting: str = "DEST"
 
 
 class Warning_(Message, frozen=True, array_like=True):  # noqa: N801 – Warning is a builtin

@@ -93,6 +93,18 @@ def test_dest_that_cannot_be_made(lab: Lab) -> None:
     assert outcome.no_traceback
 
 
+def test_data_dir_that_does_not_follow_dest(lab: Lab) -> None:
+    """What localrc leaves where it was is told by its own name, with the way out."""
+    parent = lab.root / "parent"
+    parent.mkdir(mode=0o555)
+    lab.write_conf(f"DATA_DIR={parent}/data\n{lab.enable('good')}")
+    outcome = lab.run("stack", wrapper=ordinary_user())
+    assert outcome.code == 2
+    assert f"{parent}/data can't be created (it is DATA_DIR" in outcome.stderr
+    assert "set DATA_DIR in localrc as well" in outcome.stderr
+    assert outcome.no_traceback
+
+
 def test_no_space_left_for_a_clone(lab: Lab) -> None:
     """git's own words say it, exit code 1, and $DEST holds neither the plugin nor a part of it."""
     lab.plugin("large", "echo large\n", files={"large.bin": _incompressible(6_000_000)})
