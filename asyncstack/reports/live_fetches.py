@@ -8,7 +8,7 @@ from rich.text import Text
 
 from asyncstack.reports.grid import Column, Span, lines, shortened, width
 from asyncstack.reports.live_state import FetchState, LiveState
-from asyncstack.reports.units import bar, clock, size
+from asyncstack.reports.units import bar, clock, count, size
 
 __all__ = ["fetch_lines"]
 
@@ -26,14 +26,21 @@ def fetch_lines(state: LiveState, now: float, room: int, height: int) -> list[Te
         heading.append(f", {len(active)} running")
     if state.fetch_failures:
         heading.append(f", {state.fetch_failures} failed", "bold red")
-    heading.append(
-        f", {size(state.fetched_bytes + sum(f.received_bytes for f in active.values()))}"
-    )
+    heading.append(f", {_in_all(state)}")
     shown = _by_plugin(state)[: max(0, height - 1)]
     if not shown:
         return [heading]
     names, fetches = [name for name, _ in shown], [fetch for _, fetch in shown]
     return [heading, *lines(_fetch_columns(names, fetches, now, room))[1:]]
+
+
+def _in_all(state: LiveState) -> str:
+    active = state.fetching.values()
+    received = state.fetched_bytes + sum(fetch.received_bytes for fetch in active)
+    objects = state.fetched_objects + sum(fetch.objects for fetch in active)
+    rate = sum(fetch.bytes_per_s for fetch in active)
+    parts = [size(received), count(objects, "object") if objects else "", _rate(rate)]
+    return ", ".join(filter(None, parts))
 
 
 def _by_plugin(state: LiveState) -> list[tuple[str, FetchState]]:
@@ -56,6 +63,8 @@ def _together(fetches: list[FetchState]) -> FetchState:
         since=min(fetch.since for fetch in fetches),
         stage=Counter(fetch.stage for fetch in fetches).most_common(1)[0][0],
         fraction=sum(known) / len(fetches) if known else None,
+        done=sum(fetch.done for fetch in fetches),
+        total=sum(fetch.total for fetch in fetches),
         received_bytes=sum(fetch.received_bytes for fetch in fetches),
         bytes_per_s=sum(fetch.bytes_per_s for fetch in fetches),
     )
@@ -65,20 +74,24 @@ def _fetch_columns(
     names: list[str], fetches: list[FetchState], now: float, room: int
 ) -> list[Column]:
     name_room = min(NAME_ROOM, max(8, room // 3))
+    progress = Column(("",), tuple(_progress(fetch) for fetch in fetches), right=False)
+    objects = Column(("",), tuple((_objects(fetch), "dim") for fetch in fetches))
     columns = [
         Column(
             ("",), tuple((f"  {shortened(name, name_room)}", "") for name in names), right=False
         ),
         Column(("",), tuple((fetch.stage, "dim") for fetch in fetches), right=False),
-        Column(("",), tuple(_progress(fetch) for fetch in fetches), right=False),
+        progress,
         Column(("",), tuple((_percent(fetch), "") for fetch in fetches)),
+        objects,
         Column(("",), tuple((size(f.received_bytes), "") for f in fetches)),
-        Column(("",), tuple((_rate(fetch), "dim") for fetch in fetches)),
+        Column(("",), tuple((_rate(fetch.bytes_per_s), "dim") for fetch in fetches)),
         Column(("",), tuple((clock(now - fetch.since), "cyan") for fetch in fetches)),
     ]
     columns = [column for column in columns if column.width]
-    if width(columns) > room:
-        del columns[2]  # the bar says what the percentage says
+    for repeats in (progress, objects):  # what the percentage says
+        if width(columns) > room:
+            columns = [column for column in columns if column is not repeats]
     return columns
 
 
@@ -91,5 +104,9 @@ def _percent(fetch: FetchState) -> str:
     return "" if fetch.fraction is None else f"{100 * fetch.fraction:.0f} %"
 
 
-def _rate(fetch: FetchState) -> str:
-    return f"{size(round(fetch.bytes_per_s))}/s" if fetch.bytes_per_s else ""
+def _objects(fetch: FetchState) -> str:
+    return f"{fetch.done}/{fetch.total}" if fetch.total else ""
+
+
+def _rate(bytes_per_s: float) -> str:
+    return f"{size(round(bytes_per_s))}/s" if bytes_per_s else ""

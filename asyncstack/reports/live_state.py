@@ -26,11 +26,17 @@ __all__ = ["CellState", "FetchState", "LiveState", "Running"]
 
 @dataclass(slots=True)
 class FetchState:
-    """A repository that is being fetched; `since` is by the display's clock."""
+    """A repository that is being fetched; `since` is by the display's clock.
+
+    `done` of `total` objects are through the stage that it is in; `objects` were received.
+    """
 
     since: float
     stage: str = "connecting"
     fraction: float | None = None
+    done: int = 0
+    total: int = 0
+    objects: int = 0
     received_bytes: int = 0
     bytes_per_s: float = 0.0
 
@@ -71,6 +77,7 @@ class LiveState:
     fetched: int = 0
     fetch_failures: int = 0
     fetched_bytes: int = 0
+    fetched_objects: int = 0
     cells: dict[tuple[str, str], CellState] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     #: Nodes that are through with the phase, and wait for the others or for the next one.
@@ -115,11 +122,15 @@ class LiveState:
             self.fetched += 1
             self.fetch_failures += not event.status.good
             self.fetched_bytes += event.received_bytes
+            self.fetched_objects += event.objects
             return
         state = self.fetching.setdefault(key, FetchState(now))
         if isinstance(event, FetchProgress):
             state.stage, state.fraction = event.stage, event.fraction
+            state.done, state.total = event.objects, event.total_objects
             state.bytes_per_s = event.bytes_per_s
+            if event.stage == "receive":
+                state.objects = max(state.objects, event.objects)
             state.received_bytes = max(state.received_bytes, event.received_bytes)
 
     def _cell(self, event: StepStarted | StepFinished) -> CellState:
