@@ -6,6 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: hypothesis would take 200 ms for one example as such.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _OWN = ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
