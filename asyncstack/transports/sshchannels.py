@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
@@ -19,8 +20,11 @@ __all__ = ["SshProcess", "open_process"]
 
 _CHUNK = 64 * 1024
 _STDERR_LIMIT = 64 * 1024
-#: Bytes in flight: the default of 2 MB halves the speed to a node 20 ms away.
-_WINDOW = 8 * 1024 * 1024
+#: Bytes in flight: the default of 2 MB halves the speed to a node 20 ms away. Up to twice as much
+#: is kept of a channel that we can't keep up with.
+_WINDOW = 4 * 1024 * 1024
+#: Bytes of output that are kept before asyncssh is told to take no more from the channel.
+_KEPT = 512 * 1024
 #: Seconds to wait for a session where sshd allows fewer at once (its MaxSessions).
 _SESSION_WAIT_S = 30.0
 #: Seconds that a command gets to end by itself once its stdin has.
@@ -66,12 +70,23 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
         super().__init__()
         self.pid = 0
         self.stderr_tail = bytearray()
+        self._output: deque[bytes] = deque()
+        self._kept = 0
+        self._paused = self._finished = False
+        self._news = anyio.Event()
+        #: Why the connection was lost, if it was.
+        self.lost: Exception | None = None
         #: The command has ended, though a child of its may hold the channel open; or it is lost.
         self.ended = anyio.Event()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if datatype != asyncssh.EXTENDED_DATA_STDERR:
-            super().data_received(data, datatype)
+            self._output.append(data)
+            self._kept += len(data)
+            if self._kept >= _KEPT and not self._paused:
+                self._paused = True
+                self._chan.pause_reading()
+            self._news.set()
             return
         # Kept in the channel it would count for its window: a command that prints much there
         # would wait for ever.
@@ -81,6 +96,41 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
             self.pid = int(line) if line.isdigit() else -1
             self.stderr_tail = rest if self.pid > 0 else self.stderr_tail
         del self.stderr_tail[:-_STDERR_LIMIT]
+
+    async def receive(self, max_bytes: int) -> bytes:
+        """Output, as soon as there is some; empty at its end."""
+        while not self._output:
+            if self._finished:
+                return b""
+            self._news = anyio.Event()
+            await self._news.wait()
+        taken = [self._output.popleft()]
+        size = len(taken[0])
+        while self._output and size + len(self._output[0]) <= max_bytes:
+            taken.append(self._output.popleft())
+            size += len(taken[-1])
+        if size > max_bytes:
+            self._output.appendleft(taken[0][max_bytes:])
+            taken, size = [taken[0][:max_bytes]], max_bytes
+        self._kept -= size
+        if self._paused and not self._output:
+            self._take_the_rest()
+        return b"".join(taken) if len(taken) > 1 else taken[0]
+
+    def _take_the_rest(self) -> None:
+        # All that the channel has kept meanwhile, at once. With each piece that it hands out it
+        # opens its whole window again, however much it still keeps: taken piece by piece, it
+        # would keep ever more (asyncssh's own readers do just that).
+        self._chan.resume_reading()
+        if self._kept >= _KEPT:
+            self._chan.pause_reading()
+        else:
+            self._paused = False
+
+    def eof_received(self) -> bool:
+        self._finished = True
+        self._news.set()
+        return super().eof_received()
 
     def exit_status_received(self, status: int) -> None:
         super().exit_status_received(status)
@@ -92,6 +142,9 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self.lost = exc
+        self._finished = True
+        self._news.set()
         self.ended.set()
 
 
@@ -126,7 +179,7 @@ class SshProcess:
         self._connection = connection
         self._session = session
         self.stdin: ByteSendStream = _Sender(session.stdin)
-        self.stdout: ByteReceiveStream = _Receiver(node, connection, session.stdout)
+        self.stdout: ByteReceiveStream = _Receiver(node, connection, session)
 
     def stderr_tail(self) -> bytes:
         return bytes(self._session.stderr_tail)
@@ -193,25 +246,21 @@ class _Sender(ByteSendStream):
 
 class _Receiver(ByteReceiveStream):
     def __init__(
-        self,
-        node: str,
-        connection: asyncssh.SSHClientConnection,
-        reader: asyncssh.SSHReader[bytes],
+        self, node: str, connection: asyncssh.SSHClientConnection, session: _Session
     ) -> None:
         self._node = node
         self._connection = connection
-        self._reader = reader
+        self._session = session
         self._closed = False
 
     async def receive(self, max_bytes: int = _CHUNK) -> bytes:
         if self._closed:
             raise anyio.ClosedResourceError
-        try:
-            data = await self._reader.read(max_bytes)
-        except (asyncssh.Error, OSError) as error:
-            raise ConnectionLostError(self._node, _reason(error)) from error
+        data = await self._session.receive(max_bytes)
         if data:
             return data
+        if self._session.lost is not None:
+            raise ConnectionLostError(self._node, _reason(self._session.lost))
         if self._connection.is_closed():
             # A connection that dies may look like an end of file.
             raise ConnectionLostError(self._node, "the connection was lost")
