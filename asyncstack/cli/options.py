@@ -61,6 +61,7 @@ class FetchSource(enum.StrEnum):
 
     CONTROLLER = "controller"
     NODE = "node"
+    SEED = "seed"
 
 
 class Strategy(enum.StrEnum):
@@ -147,7 +148,12 @@ Prefetch = Annotated[
 ]
 FetchFrom = Annotated[
     FetchSource,
-    typer.Option(help="Who fetches for a remote node: the controller, once, or each node."),
+    typer.Option(
+        help="Who fetches for remote nodes. controller: once, and sends it to each; node: each by "
+        "itself; seed, for a slow way to a lab that is fast inside: the controller sends it to one "
+        "node (the first, or the first with an asyncstack_inner_address), where the others get it "
+        "from a git daemon, read-only, unencrypted and under a random path."
+    ),
 ]
 Inventory = Annotated[
     Path | None,
