@@ -12,6 +12,8 @@ from typing import Final
 
 __all__ = [
     "FORGOTTEN",
+    "READ",
+    "TAKEN",
     "UNFIT",
     "follow_command",
     "forget_command",
@@ -25,6 +27,10 @@ __all__ = [
 UNFIT: Final = 96
 #: Exit status of one that has followed a driver to its end and has cleared up behind it.
 FORGOTTEN: Final = 97
+#: Exit status of a start command that found a driver there which it hasn't started.
+TAKEN: Final = 98
+#: The line that ends our part: the journal has been read to its end.
+READ: Final = b"read\n"
 
 # The driver leads a session of its own, so that it outlives the connection and can be stopped as
 # a whole. `setsid -f` instead of `&`, because a shell without job control starts its background
@@ -51,6 +57,17 @@ status=$?
 printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
 """
 
+# Only one start is under way in a directory. One that was there before belongs to a connection
+# that was lost, of this controller or of one that is gone: its bytes may come late or never, so it
+# is ended, with what it has started to unpack them. (Its process group: sshd gives each command one.)
+_ALONE = r"""
+exec 8>>starting
+flock -n 8 || {
+    read -r holder <starting && kill -s KILL -- "-$holder" 2>/dev/null
+    flock -w 20 8 || fail "$directory is held by another start"
+}
+"""
+
 # Everything is kept from others: localrc holds passwords. The connection may be lost before we
 # hear that it has begun; the one who asks again, with the same token, gets what there is already.
 _START = r"""
@@ -63,14 +80,20 @@ done
 [ -z "$missing" ] || fail "$missing"
 directory=$directory_expression
 mkdir -p "$directory" 2>/dev/null && cd "$directory" || fail "$directory can't be created"
+$alone
+echo "$$" >starting
 read -r started 2>/dev/null <started
 if [ "$started" = "$token" ]; then
     head -c "$payload_size" >/dev/null
+elif [ -n "$started" ]; then
+    exit 98
 else
+    [ ! -e commands ] && [ ! -e loop ] || rm -f commands loop
     head -c "$payload_size" | tar -xzf - || fail "$directory can't be written"
     mkfifo commands loop && : >journal && echo "$token" >started || fail "$directory can't be written"
-    [ -n "$(setsid -f sh -c "$supervise" asyncstack)" ] || fail "the driver can't be started"
+    [ -n "$(setsid -f sh -c "$supervise" asyncstack 8>&-)" ] || fail "the driver can't be started"
 fi
+exec 8>&-
 """
 
 # `cat` in the background would read /dev/null: a shell without job control gives it that, hence
@@ -81,7 +104,10 @@ fi
 # its lock: its process id may live on as a zombie for as long as its new parent likes (in a
 # container: for ever), or be somebody else's by now. So tail watches a child of ours that waits
 # for the lock. Who has told the driver to quit for good wants what only the run needed gone as
-# well, once it has read the end of the journal and has closed our stdin.
+# well, once it has read the end of the journal and says so: that our stdin is closed tells nothing,
+# for a connection that dies closes it, too. Where the driver lives on (tail was ended by somebody,
+# or our stdin is all that was closed) the exit status says so. What reads our stdin is a child, for
+# a shell that waits for a child reaps the others: tail takes a zombie for a process.
 _FOLLOW = r"""
 exec 3<&0
 flock -s alive true >/dev/null 2>&1 &
@@ -89,9 +115,17 @@ waiter=$!
 tail -c "+$from" -s 0.2 -f --pid="$waiter" journal &
 follower=$!
 exec >/dev/null 2>&1
-cat <&3 1<>commands
+(
+    read=
+    while IFS= read -r line; do
+        if [ "$line" = read ]; then read=1; else printf '%s\n' "$line" >&7; fi
+    done
+    [ "$read" ]
+) <&3 7<>commands
+read=$?
 kill "$follower" "$waiter" 2>/dev/null
-read -r wanted <forget || exit 0
+flock -n -s alive true || exit 1
+[ "$read" = 0 ] && read -r wanted <forget || exit 0
 d=$PWD
 if [ "$wanted" = all ]; then $forget_all; else $forget_some; fi
 exit 97
@@ -105,7 +139,7 @@ _FORGET_ALL = (
 )
 _FORGET_SOME = (
     'cd "$d" 2>/dev/null && rm -f alive commands driver.bash forget journal loop nonce pid settings '
-    'started stopped; cd /; rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null'
+    'started starting stopped; cd /; rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null'
 )
 
 # All processes of the driver's session, told apart from a later one with the same number by the
@@ -186,6 +220,7 @@ def start_command(run_id: str, node: str, *, payload_size: int, token: str) -> s
     """
     start = _script(
         _START,
+        alone=_ALONE.strip("\n"),
         directory_expression=_directory(run_id, node),
         payload_size=str(payload_size),
         token=token,
@@ -201,8 +236,16 @@ def follow_command(run_id: str, node: str, *, offset: int) -> str:
 
 
 def nonce_command(run_id: str, node: str) -> str:
-    """Print the nonce of a driver that was started earlier; nothing if there is none."""
-    return f"cd {_directory(run_id, node)} 2>/dev/null && [ -e started ] && cat nonce"
+    """Print the nonce of a driver that was started earlier; nothing if there is none.
+
+    A start that is still under way, for whoever is gone now, is ended.
+    """
+    return f"""\
+fail() {{ exit 1; }}
+cd {_directory(run_id, node)} 2>/dev/null && [ -e starting ] || exit 0
+{_ALONE}
+[ -e started ] && cat nonce
+"""
 
 
 def quit_command(run_id: str, node: str) -> str:

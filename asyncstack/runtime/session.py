@@ -23,6 +23,8 @@ from asyncstack.errors import (
 )
 from asyncstack.runtime.bootstrap import (
     FORGOTTEN,
+    READ,
+    TAKEN,
     UNFIT,
     follow_command,
     forget_command,
@@ -32,7 +34,7 @@ from asyncstack.runtime.bootstrap import (
     stop_command,
 )
 from asyncstack.runtime.framing import FrameParser
-from asyncstack.runtime.messages import Done, Message, decode
+from asyncstack.runtime.messages import Done, Exited, Message, decode
 from asyncstack.runtime.payload import DriverSettings, build_payload
 from asyncstack.transports.base import Process, Transport
 
@@ -81,6 +83,7 @@ class Session:
         self._sequence = 0
         self._pending: dict[int, bytes] = {}
         self._beginning: tuple[str, bytes] | None = None
+        self._exited = False
 
     async def start(self, command: str, payload: bytes) -> None:
         """Run the command that starts the driver, again if the connection is lost meanwhile."""
@@ -110,6 +113,7 @@ class Session:
         if process is None:
             return False
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await process.stdin.send(READ)
             await process.stdin.aclose()
         return await process.wait() == FORGOTTEN
 
@@ -185,23 +189,38 @@ class Session:
                 raise DriverProtocolError(self.node, f"{item.kind} event: {error}") from error
             if isinstance(message, Done):
                 self._pending.pop(message.sequence, None)
+            self._exited = self._exited or isinstance(message, Exited)
             if message is not None:
                 items.append(message)
         # Never empty, which would mean the end: a piece may hold only the beginning of an event.
         return items or [b""]
 
     async def _last_words(self, process: Process) -> list[Message | bytes]:
+        """What is left when the journal is read no further: by its end, or because its reader is gone."""
+        if not self._exited:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await process.stdin.aclose()
+            status = await process.wait()
+            if not self._parser.received:
+                self._refuse(status, process)
+            if status not in (0, UNFIT):
+                # Somebody has ended our processes there, but not the driver.
+                await anyio.sleep(next(reconnect_delays()))
+                problem = f"what follows its driver there was ended (status {status})"
+                await self._reattach(ConnectionLostError(self.node, problem))
+                return [b""]
         rest = self._parser.finish()
-        if rest:
-            return [rest]
-        if self._parser.offset == 0:
-            await process.stdin.aclose()
-            if await process.wait() == UNFIT:
-                problem = process.stderr_tail().decode("utf-8", "replace").strip()
-                raise UnfitNodeError(
-                    self.node, problem, hint="a node needs bash 5, git, tar, coreutils, util-linux"
-                )
-        return []
+        return [rest] if rest else []
+
+    def _refuse(self, status: int | None, process: Process) -> None:
+        """Raise what a start says that began no driver."""
+        if status == UNFIT:
+            problem = process.stderr_tail().decode("utf-8", "replace").strip()
+            hint = "a node needs bash 5, git, tar, coreutils, util-linux"
+            raise UnfitNodeError(self.node, problem, hint=hint)
+        if status == TAKEN:
+            problem = "runs a driver that another controller of this run has started meanwhile"
+            raise ConnectionLostError(self.node, problem, hint="take it up: asyncstack attach")
 
 
 def reconnect_delays() -> Iterator[float]:

@@ -80,3 +80,21 @@ def test_a_delivery_that_is_cut_again_and_again(lab: SshLab) -> None:
     for name in names:
         git("-C", node.dest / name, "fsck", "--strict")
         assert git("-C", node.dest / name, "status", "--porcelain") == ""
+
+
+def test_a_plugin_that_ends_what_follows_its_driver(lab: SshLab) -> None:
+    """As one does that kills by name or by user: the driver is met again, and so is its journal."""
+    lab.node("one")
+    kill = """
+    if [[ ${2:-} == install ]]; then
+        for pid in $(pgrep -x tail); do
+            [[ $(readlink "/proc/$pid/cwd") != "${TOP_DIR%/*}" ]] || kill -9 "$pid"
+        done
+    fi
+    """
+    enable_witnesses(lab, "first", "second", more=kill)
+    lab.write_inventory()
+    outcome = lab.stack()
+    assert outcome.code == 0, outcome
+    assert_nothing_lost(lab, outcome.directory)
+    assert len([event for event in outcome.of(ConnectionChanged) if not event.up]) >= 1
