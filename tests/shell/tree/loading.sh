@@ -10,7 +10,7 @@ fresh() {
 case_each_file_alone() {
     local file
     for file in functions functions-common stackrc openrc inc/ini-config inc/meta-config inc/python \
-        inc/rootwrap inc/async; do
+        inc/rootwrap inc/async inc/missing; do
         is "$(fresh "source $TREE/$file; source $TREE/$file; echo \$?")" 0 "$file"
         is "$(fresh "set -o errexit; source $TREE/$file; source $TREE/$file; echo \$?")" 0 "$file, errexit"
     done
