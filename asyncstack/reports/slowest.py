@@ -23,8 +23,8 @@ SLOWEST = 5
 METER_WIDTH = 10
 NAME_ROOM = 30
 
-#: Of the whole; less is noise.
-WORTH_SAYING = 0.01
+#: Less than that part of the whole, and than so many seconds, is noise.
+WORTH_SAYING, WORTH_SAYING_S = 0.01, 0.1
 
 #: From which part of the run on its steps were all of it.
 ALL_OF_IT = 0.95
@@ -49,7 +49,8 @@ def _slowest_columns(summary: Summary, steps: Sequence[StepFinished]) -> list[Co
 
 def _gain_table(summary: Summary, room: int) -> list[Text]:
     path_s = summary.path.seconds
-    gains = [g for g in summary.path.gains if g.everywhere_s >= path_s * WORTH_SAYING][:SLOWEST]
+    enough_s = min(path_s * WORTH_SAYING, WORTH_SAYING_S)
+    gains = [gain for gain in summary.path.gains if gain.everywhere_s >= enough_s][:SLOWEST]
     if not path_s or not gains:
         return []
     steps = [gain.slowest for gain in gains]

@@ -75,6 +75,18 @@ def test_what_to_speed_up_first_is_what_gains_most() -> None:
     assert lines[2].split()[:9] == ["p", "install", "b", "1.00", "s", "1.00", "s", "5", "%"]
 
 
+def test_where_all_steps_are_alike_the_first_few_are_told_all_the_same() -> None:
+    """Each is less than a hundredth of the whole, and still something."""
+    steps = [
+        event
+        for node in "ab"
+        for number in range(200)
+        for event in step(node, INSTALL, f"p{number:03}", 1 + number / 1000)
+    ]
+    lines = [line.plain for line in slowest_table(of(*steps, barrier(INSTALL)), 100)]
+    assert [line.split()[0] for line in lines[1:6]] == ["p199", "p198", "p197", "p196", "p195"]
+
+
 def test_one_node_has_slowest_steps_and_no_barriers() -> None:
     summary = of(*step("a", INSTALL, "p", 1.0), *step("a", EXTRA, "p", 3.0))
     assert barrier_table(summary, 100) == []
