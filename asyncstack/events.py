@@ -2,8 +2,9 @@
 
 A line of events.jsonl is one event as a JSON object. Common to all: `timestamp` (UTC, ISO 8601,
 microseconds: when the controller learned of it), `event` (the kind) and `run_id`. Durations end in
-`_s` and are seconds; `start` and `end` are seconds since the epoch by the node's own clock; sizes
-end in `_bytes`. Fields may be added in a version, never renamed or removed; a reader skips kinds
+`_s` and are seconds; `start` and `end` are seconds since the epoch by the node's own clock (less
+the `offset_s` of its last `clock-compared` they can be compared across nodes); sizes end in
+`_bytes`. Fields may be added in a version, never renamed or removed; a reader skips kinds
 and fields that it doesn't know (`decode` gives None) and a line that was cut off.
 
 The transient kinds (`FetchProgress`, `StepOutput`) feed live displays and are never journalled.
