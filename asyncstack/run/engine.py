@@ -28,6 +28,7 @@ from asyncstack.errors import (
 from asyncstack.events import Emit, Event, NodeBooted, NodeFinished, RunFinished, RunStarted
 from asyncstack.executor import Boot, Policy
 from asyncstack.fetcher import FetchResult
+from asyncstack.git.urls import parse_url
 from asyncstack.journal import (
     RecordedNode,
     RecordedPlugin,
@@ -128,7 +129,7 @@ async def execute(
     directory = RunDirectory.create(explicit=settings.run_directory)
     local_conf = batches[0][0].local_conf
     record = _first_record(settings, local_conf, directory, plan if goal == "phases" else [])
-    record.write(directory.run_json)
+    _write(record, directory)
     return await _conduct(record, directory, batches, display)
 
 
@@ -218,7 +219,7 @@ async def _conduct(
             with CancelScope(shield=True):
                 await sinks.finish()
             if not progress.left:
-                _last_record(record, progress, redactor).write(directory.run_json)
+                _write(_last_record(record, progress, redactor), directory)
     return RunResult(progress.status, progress.exit_code, directory, progress.lock)
 
 
@@ -330,6 +331,17 @@ def _first_record(
         settings=settings,
         plan=tuple(plan),
     )
+
+
+def _write(record: RunRecord, directory: RunDirectory) -> None:
+    """Keep a record, but no login that a mirror's URL holds."""
+    assert record.settings is not None
+    fetch = record.settings.fetch
+    mirrors = tuple((parse_url(old).url, parse_url(new).url) for old, new in fetch.mirrors)
+    settings = msgspec.structs.replace(
+        record.settings, fetch=msgspec.structs.replace(fetch, mirrors=mirrors)
+    )
+    msgspec.structs.replace(record, settings=settings).write(directory.run_json)
 
 
 def _digest(local_conf: LocalConf) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from asyncstack.events import FetchFinished
 from asyncstack.lockfile import LOCK_NAME, read_lock
 from tests.helpers.lab import Lab, repository
 
@@ -121,22 +119,6 @@ def test_names_alone_mean_the_local_conf_here(lab: Lab) -> None:
     run = lab.run("fetch", "--update", "two", wrapper=["env", "-C", str(lab.root)])
     assert run.code == 0, run
     assert (head(lab.dest / "one"), head(lab.dest / "two")) == (old, newer)
-
-
-def test_tries_and_stall_reach_git(lab: Lab, tmp_path: Path) -> None:
-    """A git that does nothing is given up after --stall, and asked --tries times in all."""
-    fake = tmp_path / "bin" / "git"
-    fake.parent.mkdir()
-    fake.write_text(
-        f'#!/bin/sh\ncase "$*" in *clone*) exec sleep 100;; esac\nexec {shutil.which("git")} "$@"\n'
-    )
-    fake.chmod(0o755)
-    path = f"{fake.parent}:{lab.environment['PATH']}"
-    limits = ("--tries", "1", "--stall", "0.2")
-    run = lab.run("fetch", lab.conf, *limits, environment={"PATH": path})
-    assert run.code == 1
-    ends = {(event.plugin, event.attempts) for event in run.of(FetchFinished)}
-    assert ends == {("one", 3), ("two", 3)}, run  # a stall costs half a try
 
 
 def test_an_unknown_name_is_refused(lab: Lab) -> None:

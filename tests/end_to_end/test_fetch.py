@@ -1,0 +1,54 @@
+"""Options of the fetch through the whole program."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from asyncstack.events import FetchFinished
+from tests.helpers.gitserver import SmartHttp
+from tests.helpers.lab import Lab
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    lab = Lab(tmp_path)
+    for name in ("one", "two"):
+        lab.plugin(name, ":")
+    lab.write_conf(lab.enable("one", "two"))
+    return lab
+
+
+def test_tries_and_stall_reach_git(lab: Lab, tmp_path: Path) -> None:
+    """A git that does nothing is given up after --stall, and asked --tries times in all."""
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/sh\ncase "$*" in *clone*) exec sleep 100;; esac\nexec {shutil.which("git")} "$@"\n'
+    )
+    fake.chmod(0o755)
+    path = f"{fake.parent}:{lab.environment['PATH']}"
+    limits = ("--tries", "1", "--stall", "0.2")
+    run = lab.run("fetch", lab.conf, *limits, environment={"PATH": path})
+    assert run.code == 1
+    ends = {(event.plugin, event.attempts) for event in run.of(FetchFinished)}
+    assert ends == {("one", 3), ("two", 3)}, run  # a stall costs half a try
+
+
+def test_a_mirrors_login_is_in_no_file(lab: Lab, tmp_path: Path) -> None:
+    """It logs in, and is in neither record, journal nor checkout."""
+    (tmp_path / "local.conf").write_text(
+        lab.conf.read_text().replace(str(lab.repositories), "https://unreachable.invalid")
+    )
+    with SmartHttp(lab.repositories) as server:
+        mirror = f"https://unreachable.invalid/=http://user:s3cr3t@127.0.0.1:{server.port}/"
+        run = lab.run("fetch", tmp_path / "local.conf", "--mirror", mirror)
+    assert run.code == 0, run
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert run.directory / "run.json" in files
+    assert [file for file in files if b"s3cr3t" in file.read_bytes()] == []
+    assert "s3cr3t" not in run.stdout + run.stderr
