@@ -42,3 +42,16 @@ case_declarations() {
     has "$(events)" "defines|me|"
     has "$(events)" "requires|me|other|"
 }
+
+case_a_plugin_that_is_a_library_as_well() {
+    GIT_BASE=https://g TARGET_BRANCH=stable BRANCHLESS_TARGET_BRANCH=master
+    enable_plugin osprofiler https://example.org/mine mine
+    # shellcheck source=/dev/null
+    source "$TREE/inc/repositories"
+    is "${GITREPO[osprofiler]} ${GITBRANCH[osprofiler]}" "https://example.org/mine mine"
+    is "${GITREPO[oslo.log]} ${GITBRANCH[oslo.log]}" "https://g/openstack/oslo.log.git stable"
+    OSPROFILER_REPO=https://example.org/named OSPROFILER_BRANCH=named
+    # shellcheck source=/dev/null
+    source "$TREE/inc/repositories"
+    is "${GITREPO[osprofiler]} ${GITBRANCH[osprofiler]}" "https://example.org/named named"
+}
