@@ -49,6 +49,7 @@ def make_history(path: Path, seed: int) -> None:
         f"lib/{n // 10}/module{n}.py": [noise.choices(words, k=9) for _ in range(150)]
         for n in range(80)
     }
+    files["devstack/plugin.sh"] = [["#", "nothing", str(line)] for line in range(150)]
     stream = bytearray()
     for number in range(COMMITS):
         stream += b"commit refs/heads/master\nmark :%d\n" % (number + 1)

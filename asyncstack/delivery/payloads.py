@@ -29,11 +29,12 @@ _END = bytes(2 * _BLOCK)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One member of an archive: `data`, or the file at `path`; a directory has neither."""
+    """One member of an archive: `data`, or the file at `path` from byte `skip`; a directory has neither."""
 
     name: str
     data: bytes = b""
     path: Path | None = None
+    skip: int = 0
 
 
 @dataclass(slots=True)
@@ -62,8 +63,8 @@ class Payload:
         file = None
         if content.path is not None:
             file = self._files.enter_context(content.path.open("rb"))
-            entry.size, entry.mode = file.seek(0, 2), 0o444
-            file.seek(0)
+            entry.size, entry.mode = file.seek(0, 2) - content.skip, 0o444
+            file.seek(content.skip)
         elif name.endswith("/"):
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
         else:

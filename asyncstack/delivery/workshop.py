@@ -93,7 +93,11 @@ class Workshop:
         bundle = await self._bundle(git, parcel, known)
         if isinstance(bundle, Ended):
             return bundle
-        return contents if bundle is None else [*contents, Content("bundle", path=bundle)]
+        return (
+            contents
+            if bundle is None
+            else [*contents, Content("pack", path=bundle, skip=_header(bundle))]
+        )
 
     async def _bundle(self, git: Git, parcel: Parcel, known: frozenset[str]) -> Path | Ended | None:
         """Make the thin bundle of what a checkout lacks; None if that is nothing."""
@@ -111,6 +115,12 @@ class Workshop:
         if "empty bundle" in ended.words:
             return None
         return path if ended.ok else ended
+
+
+def _header(bundle: Path) -> int:
+    """Return where a bundle's pack begins: behind lines that end with an empty one."""
+    with bundle.open("rb") as file:
+        return sum(len(line) for line in iter(file.readline, b"\n")) + 1
 
 
 #: Commits on one command line.

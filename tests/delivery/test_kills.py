@@ -43,7 +43,7 @@ async def test_a_new_one_is_complete_or_absent(
     assert tree_of(lab.dest) == ["plugin"]
 
 
-UPDATE = ["*status*", "*unbundle*", "*update-ref*", "*checkout*"]
+UPDATE = ["*status*", "*index-pack*", "*update-ref*", "*checkout*"]
 
 
 @pytest.mark.parametrize("script", [_BEFORE, _AFTER], ids=["before", "after"])

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # What all node scripts share. POSIX sh; the options of git come before this text.
-us=$(printf '\037') bounded= healed= newline='
+us=$(printf '\037') separator=$(printf '\036') return=$(printf '\r') bounded= healed= newline='
 '
 export LC_ALL=C LANGUAGE=C GIT_TERMINAL_PROMPT=0 GIT_ASKPASS= SSH_ASKPASS_REQUIRE=never
 export GCM_INTERACTIVE=never GIT_OPTIONAL_LOCKS=0 GIT_LFS_SKIP_SMUDGE=1 GIT_PAGER=cat
@@ -31,10 +31,21 @@ find_head() {
     [ -n "$head" ] || head=$(repository "$1" rev-parse --verify --quiet 'HEAD^{commit}' </dev/null)
 }
 
+# Make one line of $problem. It may be long, or git's progress; our own notes need no process.
+shorten() {
+    if [ "${#problem}" -gt 2000 ] || [ "${problem#*"$return"}" != "$problem" ]; then
+        problem=$(printf '%s' "$problem" | tail -c 2000 | tr '\r' '\n')
+    fi
+    _rest=$problem$newline problem=
+    while [ -n "$_rest" ]; do
+        problem=$problem$separator${_rest%%"$newline"*} _rest=${_rest#*"$newline"}
+    done
+}
+
 # One line a repository, short enough to be written at once by jobs that share stdout.
 tell() {
     case ${healed:+1}$1 in 1updated | 1present) problem=$healed$newline$problem ;; esac
-    [ -z "$problem" ] || problem=$(printf '%s' "$problem" | tail -c 2000 | tr '\r\n' '\036\036')
+    [ -z "$problem" ] || shorten
     printf '%s\037%s\037%s\037%s\n' "$index" "$1" "$2" "$problem"
 }
 

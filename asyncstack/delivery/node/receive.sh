@@ -24,8 +24,8 @@ make_new() {
 ask() { :; }
 
 bring() {
-    if [ -e "$work/bundle" ]; then
-        try repository "$directory" bundle unbundle "$work/bundle" || return
+    if [ -e "$work/pack" ]; then
+        try repository "$directory" index-pack --stdin --fix-thin <"$work/pack" || return
     fi
     # Two transactions: a ref can't take the place of one that goes in the same.
     for _refs in gone refs; do
