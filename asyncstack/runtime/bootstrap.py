@@ -39,9 +39,11 @@ READ: Final = b"read\n"
 # so it outlives what a plugin's `kill 0` ends. It alone holds the lock on `alive`: see _FOLLOW.
 # What it prints before that tells the one who starts it that it has begun; the rest is the
 # journal's. It says who it is before it looks whether it was stopped, and who stops it (see _STOP)
-# does both the other way round: however the two meet, one of them sees the other.
+# does both the other way round: however the two meet, one of them sees the other. Its argument
+# says how it was started.
 _SUPERVISE = r"""
 trap : HUP INT QUIT TERM
+launcher=$1
 exec 9>alive
 flock 9
 read -r stat <"/proc/$$/stat"
@@ -52,7 +54,7 @@ echo begun
 exec </dev/null >>journal 2>&1
 unset BASH_ENV ENV
 read -r nonce <nonce
-bash --norc --noprofile ./driver.bash 9>&-
+bash --norc --noprofile ./driver.bash "$launcher" 9>&-
 status=$?
 printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
 """
@@ -68,6 +70,13 @@ flock -n 8 || {
 }
 """
 
+# A session of its own is not enough where logind ends what a login has left behind
+# (KillUserProcesses): it goes by control groups. So where systemd runs the driver gets a transient
+# scope: not a service, for a scope's process is our own child and keeps environment, limits and
+# umask, and nothing ends what a plugin leaves in the background. Root's lies with the system; a
+# user's own with their manager, which is worth something only if it lingers after the last logout.
+# Whatever is missing there, setsid does.
+#
 # Everything is kept from others: localrc holds passwords. The connection may be lost before we
 # hear that it has begun; the one who asks again, with the same token, gets what there is already.
 _START = r"""
@@ -91,7 +100,18 @@ else
     [ ! -e commands ] && [ ! -e loop ] || rm -f commands loop
     head -c "$payload_size" | tar -xzf - || fail "$directory can't be written"
     mkfifo commands loop && : >journal && echo "$token" >started || fail "$directory can't be written"
-    [ -n "$(setsid -f sh -c "$supervise" asyncstack 8>&-)" ] || fail "the driver can't be started"
+    driver="$supervise"
+    begun=
+    if [ -d /run/systemd/system ]; then
+        set -- systemd-run --scope --quiet --collect
+        [ "$(id -u)" = 0 ] || set -- "$@" --user
+        if [ "$(id -u)" = 0 ] || [ -e "/var/lib/systemd/linger/$(id -un)" ]; then
+            begun=$(timeout 10 "$@" -- setsid -f sh -c "$driver" asyncstack systemd-scope \
+                </dev/null 2>/dev/null 8>&-)
+        fi
+    fi
+    [ -n "$begun" ] || [ -e pid ] || begun=$(setsid -f sh -c "$driver" asyncstack setsid 8>&-)
+    [ -n "$begun" ] || fail "the driver can't be started"
 fi
 exec 8>&-
 """

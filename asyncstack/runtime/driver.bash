@@ -26,7 +26,7 @@ fi
 
 exec 250>&1 251<>commands 252<>loop </dev/null 3>&1 6>&1 2>&1
 
-declare -r _asyncstack_directory=$PWD
+declare -r _asyncstack_directory=$PWD _asyncstack_launcher=${1:-}
 PS4='+ ${BASH_SOURCE##*/}:$LINENO: '
 TOP_DIR=$PWD/devstack
 declare -r _asyncstack_top_dir=$TOP_DIR
@@ -602,6 +602,7 @@ _asyncstack_facts() {
     _asyncstack_emit fact cpus "$cpus"
     _asyncstack_emit fact memory_kib "$memory"
     _asyncstack_emit fact user "$USER"
+    _asyncstack_emit fact launcher "$_asyncstack_launcher"
 }
 
 # stack.sh begins with a clean environment, and so must we; a virtual environment that asyncstack
