@@ -22,7 +22,7 @@ def print_outcome(directory: RunDirectory, *, table: bool, lock: Path | None = N
     from asyncstack.reports.table import report_lines
 
     summary = summarise(read_events(directory.events))
-    if table and summary.steps:
+    if table and (summary.steps or summary.command == "fetch"):
         # What went wrong follows at length; the display has already shown the warnings.
         try:
             print_lines(report_lines(summary, terminal_width(), outcome=False))
