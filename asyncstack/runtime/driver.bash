@@ -458,6 +458,11 @@ _asyncstack_preflight() {
         _asyncstack_emit warning sudo-refused \
             "sudo refuses $USER without a password, and nearly every plugin needs it"
     fi
+    if [[ $_asyncstack_launcher == setsid ]] && _asyncstack_ends_with_login; then
+        _asyncstack_emit warning ends-with-login \
+            "logind ends all that $USER runs with the last login (KillUserProcesses), so this run \
+does not outlive a lost connection; to change that: loginctl enable-linger $USER"
+    fi
     builtin read -r free size <<<"$(exec stat -f -c '%a %S' -- "$DEST" 2>/dev/null)"
     if [[ $free$size =~ ^[0-9]+$ ]] && ((free * size < 1024 * 1024 * 1024)); then
         _asyncstack_emit warning disk-low "only $((free * size / 1024 / 1024)) MiB are free in $DEST"
@@ -473,6 +478,13 @@ _asyncstack_preflight() {
     if [[ ${OFFLINE:-} != True ]]; then
         _asyncstack_await_packages
     fi
+}
+
+# Root is left alone by logind, and who lingers has a scope that is.
+_asyncstack_ends_with_login() {
+    ((EUID)) && [[ -d /run/systemd/system ]] &&
+        [[ $(exec timeout 5 busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \
+            org.freedesktop.login1.Manager KillUserProcesses 2>/dev/null) == 'b true' ]]
 }
 
 # A package manager that somebody else runs right now, as a fresh machine does by itself: it ends

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstack.events import NodeBooted
+from asyncstack.events import NodeBooted, Warned
 from tests.helpers.lab import Outcome
 from tests.helpers.sshd import Sshd
 from tests.ssh.lab import NodeOfLab, SshLab, assert_exactly_once
@@ -42,6 +42,9 @@ def with_systemd(lab: SshLab, name: str, stand_in: str, *extra: str, lingers: st
     program = folder / "systemd-run"
     program.write_text(stand_in.format(log=folder / "log"))
     program.chmod(0o755)
+    # What logind of a distribution with that default says.
+    (folder / "busctl").write_text("#!/bin/sh\necho b true\n")
+    (folder / "busctl").chmod(0o755)
     (folder / "log").touch()
     (folder / "log").chmod(0o666)
     daemon = lab.daemon(f"SetEnv PATH={folder}:{os.environ['PATH']}:/usr/bin:/bin", *extra)
@@ -125,5 +128,8 @@ def test_an_ordinary_users_manager_is_asked_only_if_it_lingers(open_lab: SshLab)
     (call,) = calls(lab, "lasting")
     assert call.startswith("--scope --quiet --collect --user -- setsid -f sh -c ")
     assert calls(lab, "passing") == []
+    (warning,) = [e for e in outcome.of(Warned) if e.code == "ends-with-login"]
+    assert warning.node == "passing"
+    assert f"enable-linger {other.pw_name}" in warning.message
     assert (lasting.dest / "witness").stat().st_uid == other.pw_uid
     assert Path(lasting.dest / "witness").read_text()
