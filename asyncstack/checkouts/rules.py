@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +14,17 @@ from asyncstack.git.refs import RefKind, check_ref, kind_of_ref
 from asyncstack.git.urls import check_name, check_url, parse_url
 from asyncstack.model import Suspicion
 
-__all__ = ["Action", "Decision", "Standing", "State", "decide", "mismatches", "refuse", "same_url"]
+__all__ = [
+    "Action",
+    "Decision",
+    "Standing",
+    "State",
+    "decide",
+    "mismatches",
+    "refuse",
+    "same_url",
+    "sources",
+]
 
 
 class State(enum.Enum):
@@ -88,6 +99,14 @@ def refuse(request: FetchRequest) -> str:
         or check_ref(request.ref)
         or (check_ref(request.commit) if request.commit else "")
     )
+
+
+def sources(url: str, mirrors: Sequence[tuple[str, str]]) -> list[str]:
+    """Return where a repository can be had, in order: rewritten by each prefix that fits, then the URL itself."""
+    rewritten = [
+        target + url.removeprefix(prefix) for prefix, target in mirrors if url.startswith(prefix)
+    ]
+    return list(dict.fromkeys([*rewritten, url]))
 
 
 def decide(

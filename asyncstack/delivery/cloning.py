@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 from anyio import BrokenResourceError, ClosedResourceError
 
-from asyncstack.checkouts.rules import Action
+from asyncstack.checkouts.rules import Action, sources
 from asyncstack.checkouts.values import FetchOptions, FetchRequest, FetchResult
 from asyncstack.delivery.looking import Lacking, look
 from asyncstack.delivery.replies import read_replies
@@ -47,8 +47,10 @@ async def clone_on_node(
     with batch.closing():
         try:
             orders = await _look(batch, transport, options)
-            if orders:
-                await send_orders(batch, transport, options, orders)
+            for number in range(len(options.mirrors) + 1):
+                directed = _directed(orders, options.mirrors, number)
+                if directed:
+                    await send_orders(batch, transport, options, directed)
         except* ConnectionLostError as group:
             batch.fail_rest(str(group.exceptions[0]))
     return batch.results()
@@ -76,12 +78,32 @@ def _check_credentials(request: FetchRequest) -> str:
     return "its URL's credentials hold a control character" if not text.isprintable() else ""
 
 
+def _directed(
+    orders: Sequence[Order], mirrors: Sequence[tuple[str, str]], number: int
+) -> list[Order]:
+    """Return what is still to do, each to be had from its source of this number, if it has one."""
+    directed = []
+    for order in orders:
+        task = order.lacking.task
+        places = sources(task.request.url, mirrors)
+        if task.result is None and number < len(places):
+            place, origin = places[number], places[-1]
+            task.detour = "" if place == origin else parse_url(place).url
+            directed.append(replace(order, source="" if place == origin else place))
+    return directed
+
+
 async def send_orders(
-    batch: Batch, transport: Transport, options: FetchOptions, orders: Sequence[Order]
+    batch: Batch,
+    transport: Transport,
+    options: FetchOptions,
+    orders: Sequence[Order],
+    *,
+    seeded: bool = False,
 ) -> None:
     """Have a node carry orders out; those that it says nothing of have failed.
 
-    Raises ConnectionLostError, in a group, if the node is gone.
+    `seeded`: their sources are one seed, which is to be looked for once, and has all refs. Raises ConnectionLostError, in a group, if the node is gone.
     """
     script = command(
         "move",
@@ -95,6 +117,7 @@ async def send_orders(
         stall=round(options.stall_s),
         force=int(options.force),
         offline=int(options.offline),
+        seeded=int(seeded),
     )
     async with transport.open_process(script) as process:
         async with anyio.create_task_group() as group:
@@ -122,7 +145,8 @@ def _lines(order: Order, options: FetchOptions) -> bytes:
     request = task.request
     address = parse_url(request.url)
     abbreviated = kind_of_ref(request.ref) is RefKind.ABBREVIATED and not request.commit
-    known = None if order.source else address.credentials
+    source = parse_url(order.source) if order.source else address
+    known = source.credentials
     secrets = (known.username, known.password) if known else ("", "")
     return (
         line(
@@ -130,7 +154,7 @@ def _lines(order: Order, options: FetchOptions) -> bytes:
             order.lacking.words(options),
             request.directory,
             address.url,
-            order.source or address.url,
+            source.url,
             request.ref,
             order.commit,
             order.extra,

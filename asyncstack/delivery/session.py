@@ -166,14 +166,14 @@ async def _from_seed(
         parcel = parcels[one.task.number]
         source = seed.source(parcel)
         if source:
-            one.task.detour = seed.node
+            one.task.detour = f"the seed {seed.node}, but from the controller"
             orders.append(Order(one, source, parcel.target, refspec_of(parcel)))
     if orders:
         how = structs.replace(
             options, jobs=seed.jobs, tries=1, depth=0, filter="", offline=False, stall_s=0
         )
         try:
-            await send_orders(batch, transport, how, orders)
+            await send_orders(batch, transport, how, orders, seeded=True)
         except* ConnectionLostError as group:
             fail_silent(orders, str(group.exceptions[0]))
     return [one for one in todo if one.task.result is None]

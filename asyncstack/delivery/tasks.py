@@ -36,7 +36,7 @@ _PROGRESS_EVERY_S = 0.1
 class Task:
     """One repository on its way to one node. It ends exactly once: `finish` or `fail`.
 
-    On a `detour`, by way of another node, what fails there has a second way and is told as a retry.
+    On a `detour`, by way of a seed or a mirror, what fails is told as a retry: there is another way.
     """
 
     number: int
@@ -112,9 +112,9 @@ class Task:
         )
 
     def leave_detour(self, words: str) -> None:
-        """Say that it doesn't come by way of the seed, and let it come from the controller."""
-        seed, self.detour = self.detour, ""
-        self.retry(self._attempts, 0.0, f"not from {seed}, but from here: {_last(words)}")
+        """Say that it doesn't come that way, and let it come by another one."""
+        place, self.detour = self.detour, ""
+        self.retry(self._attempts, 0.0, f"not from {place}: {_last(words)}")
 
     def finish(
         self,

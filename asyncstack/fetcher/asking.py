@@ -13,8 +13,8 @@ from pathlib import Path
 
 import anyio
 
+from asyncstack.checkouts.rules import sources
 from asyncstack.fetcher.attempts import Job, try_all
-from asyncstack.fetcher.retry import sources
 from asyncstack.git.commands import Git, ls_remote
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefTable, parse_ls_remote

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import anyio
 
+from asyncstack.checkouts.rules import sources
 from asyncstack.checkouts.telling import tell_start
 from asyncstack.checkouts.values import FetchOptions, FetchRequest
 from asyncstack.events import Emit, FetchProgress, FetchRetried
-from asyncstack.fetcher.retry import delay_before_retry, explain, is_throttling, sources
+from asyncstack.fetcher.retry import delay_before_retry, explain, is_throttling
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.git.commands import Git
 from asyncstack.git.failures import FailureClass

@@ -1,4 +1,4 @@
-"""Whether to try again, when, and where: pure functions of the failure's class.
+"""Whether to try again, and when: pure functions of the failure's class.
 
 Nothing is retried that another try can't cure: a repository that isn't there, a refused login, a
 ref that doesn't exist, a full disk.
@@ -6,11 +6,9 @@ ref that doesn't exist, a full disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from asyncstack.git.failures import FailureClass
 
-__all__ = ["delay_before_retry", "explain", "is_throttling", "sources"]
+__all__ = ["delay_before_retry", "explain", "is_throttling"]
 
 _F = FailureClass
 _CURABLE = frozenset(
@@ -76,11 +74,3 @@ def delay_before_retry(
         return None
     full = min(_LONGEST_S, first_s * 2.0 ** (attempt - 1))
     return retry_after_s + full * (0.5 + 0.5 * jitter)
-
-
-def sources(url: str, mirrors: Sequence[tuple[str, str]]) -> list[str]:
-    """Return where a repository can be had, in order: rewritten by each prefix that fits, then the URL itself."""
-    rewritten = [
-        target + url.removeprefix(prefix) for prefix, target in mirrors if url.startswith(prefix)
-    ]
-    return list(dict.fromkeys([*rewritten, url]))

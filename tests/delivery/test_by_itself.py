@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from asyncstack.checkouts.values import FetchRequest, FetchResult
-from asyncstack.events import FetchFinished, Warned
+from asyncstack.events import FetchFinished, FetchRetried, Warned
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.delivering import Lab, tree_of
-from tests.helpers.gitserver import SmartHttp, commit_files, git, rev
+from tests.helpers.gitserver import SmartHttp, commit_files, git, make_repository, rev
 
 pytestmark = pytest.mark.anyio
 
@@ -217,3 +217,23 @@ async def test_git_timeout(lab: Lab, server: SmartHttp) -> None:
     assert "GIT_TIMEOUT" in result.message
     assert lab.of(FetchFinished)[-1].status is FetchStatus.FAILED
     assert tree_of(lab.dest) == []
+
+
+async def test_mirrors_come_first(lab: Lab, origin: Path, server: SmartHttp) -> None:
+    """--mirror holds on nodes, too: origin is the URL, and what a mirror lacks comes from there."""
+    second = make_repository(origin.parent / "second.git")
+    with SmartHttp(lab.mirror(origin).parent) as near:
+        requests = [
+            FetchRequest(name, server.url(f"{name}.git"), "master", str(lab.dest / name))
+            for name in ("plugin", "second")
+        ]
+        results = await lab.clone(*requests, mirrors=((server.url(""), near.url("")),))
+    assert [(r.status, r.message) for r in results] == [(FetchStatus.CLONED, "")] * 2
+    assert [(e.plugin, near.url("second.git") in e.message) for e in lab.of(FetchRetried)] == [
+        ("second", True)
+    ]
+    assert not any("plugin.git" in path for path in server.requests)
+    for request, repository in zip(requests, (origin, second), strict=True):
+        checkout = Path(request.directory)
+        assert git("-C", checkout, "remote", "get-url", "origin") == f"{request.url}\n"
+        assert rev(checkout) == rev(repository, "master")

@@ -232,7 +232,7 @@ async def test_a_node_that_does_not_reach_the_seed(lab: Lab, origin: Path) -> No
     assert [(r.status, r.message) for r in results] == [(FetchStatus.CLONED, "")] * 2
     retried = lab.of(FetchRetried)
     assert [event.plugin for event in retried] == ["plugin", "second"]
-    assert all("not from seed" in e.message and "refused" in e.message for e in retried)
+    assert all("not from the seed seed" in e.message and "refused" in e.message for e in retried)
     assert len(lab.of(FetchFinished)) == 2
     check_clone(lab.root / "other" / "plugin", parcels[0], origin)
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncstack.checkouts.rules import Action, State, refuse
+from asyncstack.checkouts.rules import Action, State, refuse, sources
 from asyncstack.errors import FetchError, FetchTimeoutError, GitError, RefNotFoundError
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult, raise_for_failures
 from asyncstack.fetcher.decisions import decide, in_order, mismatches
 from asyncstack.fetcher.inspection import Found
-from asyncstack.fetcher.retry import delay_before_retry, sources
+from asyncstack.fetcher.retry import delay_before_retry
 from asyncstack.fetcher.throttle import HostLimit
 from asyncstack.git.failures import FailureClass
 from asyncstack.git.refs import RefTable

@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # Clone, or update, by ourselves: three lines a repository on stdin, the user name and the password of
 # its URL being the second and the third. They go into the environment of one git and nowhere else.
-# What is asked is $source, the origin or a seed; what a checkout is told of is $url.
+# What is asked is $source: the origin, a mirror or a seed. What a checkout is told of is $url.
 tries=@tries@ depth=@depth@ filter=@filter@ timeout=@timeout@ stall=@stall@ offline=@offline@
+seeded=@seeded@
 open_tokens @jobs@
 
 # Asked by git for what the URL has been stripped of.
@@ -122,7 +123,7 @@ clone_shallow() {
     persist --git-dir="$tree/.git" fetch --quiet --no-tags --depth="$depth" -- "$source" "$spec"
 }
 
-# The seed is no origin.
+# Neither a seed nor a mirror is the origin.
 set_source() {
     [ "$source" = "$url" ] || try repository "$1" config remote.origin.url "$url"
 }
@@ -156,7 +157,7 @@ reduced() {
 
 bring() {
     scrap=
-    if [ -n "$pinned" ] && [ "$source" = "$url" ] &&
+    if [ -n "$pinned" ] && [ "$seeded" = 0 ] &&
         repository "$directory" cat-file -e "$commit^{commit}" 2>/dev/null; then
         return
     elif [ "$offline" = 1 ]; then
@@ -211,7 +212,7 @@ while IFS=$us read -r index kind directory url source ref commit extra abbreviat
     unfinished && IFS= read -r user && IFS= read -r password; do
     set -- "$@" "${directory%/*}"
     pinned=$commit
-    if [ "$source" != "$url" ] && ! reaches_seed; then
+    if [ "$seeded" = 1 ] && ! reaches_seed; then
         tell failed ''
     elif make_work; then
         finish &
