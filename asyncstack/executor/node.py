@@ -189,6 +189,7 @@ class NodeRun:
         try:
             await self._stop()
         except TransportError as error:
+            self.left = True  # who stops it later has to find it
             self._warn(f"could not be stopped: {error.problem}; when it is back: asyncstack stop")
 
     async def _stop(self) -> None:
@@ -196,9 +197,11 @@ class NodeRun:
         with CancelScope(shield=True, deadline=deadline) as scope:
             await self._transport.connect()
             for survivor in await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S):
+                self.left = True
                 self._warn(f"could not be ended: process {survivor}")
             await self._conversation.flush()
         if scope.cancelled_caught:
+            self.left = True
             self._warn(f"could not be stopped within {STOP_TIMEOUT_S:g} s; try: asyncstack stop")
 
     def _warn(self, message: str) -> None:
