@@ -19,6 +19,7 @@ __all__ = [
     "forget_command",
     "nonce_command",
     "quit_command",
+    "room_command",
     "start_command",
     "stop_command",
 ]
@@ -266,6 +267,12 @@ cd {_directory(run_id, node)} 2>/dev/null && [ -e starting ] || exit 0
 {_ALONE}
 [ -e started ] && cat nonce
 """
+
+
+def room_command(run_id: str, node: str) -> str:
+    """Print how many MiB are free where a driver keeps its journal; nothing if that can't be told."""
+    folder = f'"$(dirname {_directory(run_id, node)})"'
+    return f'df -Pm {folder} 2>/dev/null | tail -n 1 | while read -r _ _ _ free _; do echo "$free"; done'
 
 
 def quit_command(run_id: str, node: str) -> str:

@@ -54,8 +54,17 @@ _asyncstack_emit() {
         fi
         _asyncstack_line+=$'\037'$_asyncstack_field
     done
-    builtin printf '%s\036%s%s\n' "${_asyncstack_held:-}" "$_asyncstack_nonce" "$_asyncstack_line" >&250
+    builtin printf '%s\036%s%s\n' "${_asyncstack_held:-}" "$_asyncstack_nonce" "$_asyncstack_line" >&250 ||
+        _asyncstack_mute
     _asyncstack_held=
+}
+
+# _asyncstack_mute: an event couldn't be written. On a full disk that is the end, for nobody could tell
+# any more which step is which. (A plugin that has closed the descriptor is another matter.)
+_asyncstack_mute() {
+    if [[ -e /proc/$BASHPID/fd/250 ]]; then
+        builtin kill -s KILL "$$"
+    fi
 }
 
 # _asyncstack_sample: what this shell and the children that it waited for have used so far, in
@@ -94,7 +103,8 @@ _asyncstack_begin() {
     [[ -n ${_asyncstack_sampled:-} ]] || _asyncstack_sample
     _asyncstack_clock
     builtin printf '%s\036%s\037begin\037%s\037%s\037%s\n' "${_asyncstack_held:-}" \
-        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
+        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250 ||
+        _asyncstack_mute
     _asyncstack_held='' _asyncstack_sampled=
 }
 
@@ -219,7 +229,8 @@ _asyncstack_on_exit() {
     _asyncstack_clock
     _asyncstack_sample
     builtin printf '%s\036%s\037exiting\037%s\037%s\037%s\n' "${_asyncstack_held:-}" \
-        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250
+        "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250 ||
+        _asyncstack_mute
 }
 
 # Phases

@@ -57,7 +57,12 @@ class FrameParser:
         while (start := data.find(self._marker, position)) >= 0:
             _append(items, data[position:start])
             end = data.find(_LF, start)
-            if end >= 0:
+            cut = data.find(self._marker, start + 1, end if end >= 0 else len(data))
+            if cut >= 0:
+                # The disk was full for a while: what is left of an event is none.
+                items.append(data[start:cut])
+                position = cut
+            elif end >= 0:
                 items.append(_decode(data[start + len(self._marker) : end]))
                 position = end + 1
             elif len(data) - start > MAX_EVENT:

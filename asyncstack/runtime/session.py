@@ -30,6 +30,7 @@ from asyncstack.runtime.bootstrap import (
     forget_command,
     nonce_command,
     quit_command,
+    room_command,
     start_command,
     stop_command,
 )
@@ -203,6 +204,13 @@ class Session:
             status = await process.wait()
             if not self._parser.received:
                 self._refuse(status, process)
+            if status == 0 and await self._disk_is_full():
+                problem = (
+                    "its disk is full where the driver keeps its journal; it could tell no more"
+                )
+                raise ConnectionLostError(
+                    self.node, problem, hint="make room, then: asyncstack resume"
+                )
             if status not in (0, UNFIT):
                 # Somebody has ended our processes there, but not the driver.
                 await anyio.sleep(next(reconnect_delays()))
@@ -211,6 +219,10 @@ class Session:
                 return [b""]
         rest = self._parser.finish()
         return [rest] if rest else []
+
+    async def _disk_is_full(self) -> bool:
+        answer = await self._transport.run(room_command(self._run_id, self.node))
+        return answer.ok and int(answer.stdout or b"1") == 0
 
     def _refuse(self, status: int | None, process: Process) -> None:
         """Raise what a start says that began no driver."""

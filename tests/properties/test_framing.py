@@ -126,3 +126,11 @@ def test_a_long_field_is_cut_but_not_what_is_acted_upon(tmp_path: Path) -> None:
     (frame,) = _emit([b"x" * 1000], tmp_path)
     assert isinstance(frame, Frame)
     assert frame.fields == ("x" * 399 + "…",)
+
+
+def test_an_event_that_was_cut_off_spoils_no_other() -> None:
+    """As on a disk that was full for a while: what is left of it is output."""
+    whole = render("nonce", "exited", "0")
+    cut = render("nonce", "end", "0", "12.5")[:-4]
+    parser = FrameParser("nonce")
+    assert parser.feed(cut + whole) == [cut, Frame("exited", ("0",))]

@@ -1,0 +1,136 @@
+"""Nodes that die, reboot or are full: what was running is told as lost, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from asyncstack.events import FetchFinished
+from asyncstack.model import FetchStatus, Status
+from tests.ssh.lab import NodeOfLab, SshLab
+from tests.ssh.proof import assert_nothing_lost, enable_witnesses
+
+INSTALL = {"event": "step-started", "phase": "install", "plugin": "plugin"}
+WAIT = '[[ ${2:-} != install || -e $DEST/went ]] || read -r _ <"$DEST/go"'
+
+
+def power_off(lab: SshLab, node: NodeOfLab) -> None:
+    """End every process of a node at once, as a machine does that loses power."""
+    node.sshd.process.kill()
+    node.sshd.process.wait(30)
+    # Its sessions are the daemon's children no more; they have its configuration in common.
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _belongs_to(entry, node):
+            with suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _belongs_to(entry: Path, node: NodeOfLab) -> bool:
+    try:
+        environment = (entry / "environ").read_bytes().split(b"\0")
+        folder = (entry / "cwd").readlink()
+    except OSError:
+        return False
+    home = f"HOME={node.sshd.home}".encode()
+    return home in environment or folder.is_relative_to(node.sshd.home)
+
+
+@pytest.mark.parametrize("between", [False, True], ids=["in-a-phase", "between-phases"])
+def test_a_node_that_reboots(lab: SshLab, between: bool) -> None:
+    """The step that ran there is lost; its neighbour stops at the barrier; resume goes on."""
+    rebooted, other = lab.node("rebooted"), lab.node("other")
+    enable_witnesses(lab, "plugin", more=WAIT)
+    lab.write_inventory()
+    for node in (rebooted, other):
+        node.dest.mkdir()
+        os.mkfifo(node.dest / "go")
+    if between:
+        (rebooted.dest / "went").touch()
+    process, directory = lab.start_stack()
+    wanted = [INSTALL | {"node": "other"}, INSTALL | {"node": "rebooted"}]
+    if between:
+        wanted.append({"event": "phase-finished", "phase": "install", "node": "rebooted"})
+    lab.wait_for(process, *wanted)
+    power_off(lab, rebooted)
+    rebooted.sshd.start_again()
+    (other.dest / "go").write_text("on\n")
+    _, errors = process.communicate(timeout=90)
+    assert process.returncode == 5, errors
+    finals = assert_nothing_lost(lab, directory)
+    lost = {(node, phase) for (node, _, phase), s in finals.items() if s is Status.LOST}
+    assert lost == (set() if between else {("rebooted", "install")})
+    assert finals["other", "plugin", "install"] is Status.OK
+    assert finals["other", "plugin", "test-config"] is Status.ABORTED
+    for node in (rebooted, other):
+        (node.dest / "went").touch()
+        node.forget()
+    lab.environment["PWD"] = str(lab.root)
+    again = lab.again("resume", directory)
+    assert again.code == 0, again
+    assert lab.driven() == []
+
+
+def test_a_supervisor_that_is_killed(lab: SshLab) -> None:
+    """What it watched over is lost with it, and doesn't go on in secret."""
+    lab.node("one")
+    enable_witnesses(
+        lab, "plugin", more='[[ ${2:-} != install ]] || { kill -9 "$PPID"; sleep 1000; }'
+    )
+    lab.write_inventory()
+    outcome = lab.stack()
+    assert outcome.code == 5, outcome
+    finals = assert_nothing_lost(lab, outcome.directory)
+    assert finals["one", "plugin", "install"] is Status.LOST
+    assert finals["one", "plugin", "extra"] is Status.ABORTED
+
+
+@contextmanager
+def small_disk(path: Path, size: str) -> Iterator[None]:
+    """A file system of its own at `path`, with little room."""
+    if os.getuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    path.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", str(path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine permits no mounts")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_a_disk_that_is_full_of_the_journal(lab: SshLab) -> None:
+    """The driver can't tell how it goes on, so it doesn't; the reason is said."""
+    node = lab.node("one")
+    with small_disk(node.sshd.home, "3m"):
+        enable_witnesses(lab, "plugin", more="[[ ${2:-} != install ]] || head -c 4M /dev/zero || :")
+        lab.write_inventory()
+        outcome = lab.stack()
+        assert outcome.code == 5, outcome
+        finals = assert_nothing_lost(lab, outcome.directory)
+    assert finals["one", "plugin", "install"] is Status.LOST
+    assert "disk is full" in outcome.stderr
+    assert outcome.no_traceback
+
+
+def test_a_disk_that_is_full_of_checkouts(lab: SshLab) -> None:
+    """The repository is named, and what git said; nothing is run."""
+    node = lab.node("one")
+    with small_disk(node.dest, "1m"):
+        lab.plugin("big", settings="", files={"noise": os.urandom(700_000).hex()})
+        lab.write_conf(lab.enable("big"))
+        lab.write_inventory()
+        outcome = lab.stack()
+    assert outcome.code == 1, outcome
+    assert outcome.no_traceback
+    told = [e for e in outcome.of(FetchFinished) if e.node == "one"]
+    assert [e.status for e in told] == [FetchStatus.FAILED]
+    assert "big" in outcome.stderr
+    assert "unable to write" in outcome.stderr or "No space left" in outcome.stderr
+    assert lab.driven() == []
