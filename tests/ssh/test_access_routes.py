@@ -207,6 +207,31 @@ async def test_two_sessions_are_enough(daemon: Make) -> None:
     assert sorted(answers) == [f"{number}\n".encode() for number in range(6)]
 
 
+async def test_a_key_that_hides_its_public_half_too(daemon: Make, tmp_path: Path) -> None:
+    """An old PEM file: its passphrase is asked for once nothing else has helped, and once only."""
+    sshd = daemon("one")
+    know(sshd)
+    key = tmp_path / "pem"
+    words = ["-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "open sesame", "-f", str(key)]
+    await anyio.run_process(["ssh-keygen", "-q", *words])
+    public = key.with_name("pem.pub")
+    with (sshd.root / "authorized_keys").open("a") as stream:
+        stream.write(public.read_text())
+    public.unlink()
+    prompts: list[str] = []
+
+    async def ask(prompt: str) -> str:
+        prompts.append(prompt)
+        return "open sesame"
+
+    access = SshAccess(ask)
+    node = Node("one", "127.0.0.1", sshd.user, sshd.port)
+    for _ in range(2):
+        async with SshTransport(node, SshOptions(key_file=str(key)), access) as transport:
+            assert (await transport.run("true")).ok
+    assert [str(key) in prompt for prompt in prompts] == [True]
+
+
 @pytest.mark.parametrize(
     ("text", "jumps"),
     [
