@@ -13,8 +13,11 @@ from pathlib import Path
 
 import anyio
 
+from asyncstack.checkouts.telling import warn
+from asyncstack.checkouts.wording import about_saved
 from asyncstack.fetcher.attempts import Job, failed
 from asyncstack.fetcher.inspection import Found
+from asyncstack.fetcher.local_work import save_local_work
 from asyncstack.git.commands import Git
 from asyncstack.git.failures import FailureClass
 from asyncstack.git.layout import MARKER
@@ -36,10 +39,10 @@ class _Change:
         return set(self.new) == {"0"}
 
 
-async def heal(job: Job, found: Found) -> str | Ended:
+async def heal(job: Job, found: Found, work: Path) -> str | Ended:
     """Complete the update that the marker tells of; return the commit, or why it can't be.
 
-    Returns '' if there is nothing to complete; the marker is gone then. Raises OSError.
+    Under `force` what the user has done since is saved first, through `work`. Returns '' if there is nothing to complete; the marker is gone then. Raises OSError.
     """
     tree = found.git_dir.parent
     here = job.git.at(found.git_dir, tree)
@@ -55,6 +58,13 @@ async def heal(job: Job, found: Found) -> str | Ended:
     if foreign and not job.options.force:
         words = f"its update was interrupted, and these files were changed since: {foreign}"
         return failed(FailureClass.LOCAL_CHANGES, words)
+    if foreign:
+        saved = await save_local_work(job.git, found, work)
+        if isinstance(saved, Ended):
+            return saved
+        request = job.request
+        saving = about_saved(request.directory, request.plugin, foreign, saved)
+        warn(saving, job.options.node, job.emit)
     on_its_branch = found.branch == job.request.ref.removeprefix("refs/heads/")
     finished = await _finish(here, found.git_dir, changes, new, along=on_its_branch)
     return new if finished.ok else finished

@@ -227,7 +227,8 @@ class Session:
         return result_of(job, status, commit=updated.commit, warnings=warnings)
 
     async def _heal(self, job: Job, found: Found) -> FetchResult:
-        healed = await heal(job, found)
+        with self._work(job) as work:
+            healed = await heal(job, found, work)
         if isinstance(healed, Ended):
             return failure_of(job, healed)
         if not healed:

@@ -54,7 +54,7 @@ async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> U
     commit = await _bring(job, store, found, work, target)
     if isinstance(commit, Ended):
         return commit
-    moved = await _move(job, found, commit)
+    moved = await _move_over(job, found, work, commit, warnings)
     if not moved.ok:
         return moved
     await _set_origin(job, found)
@@ -140,8 +140,25 @@ async def _from_mirror(job: Job, found: Found, source: Source) -> Ended:
     return await here.run("fetch", "--progress", "--", str(source.mirror.path), *specs)
 
 
-async def _move(job: Job, found: Found, commit: str) -> Ended:
+async def _move_over(
+    job: Job, found: Found, work: Path, commit: str, warnings: list[Suspicion]
+) -> Ended:
+    """Move over what was saved, as `warnings` say; nothing was if untracked files are all there is."""
+    moved = await _move(job, found, commit, over=bool(warnings))
+    in_the_way = moved.failure is FailureClass.LOCAL_CHANGES
+    if not in_the_way or warnings or not job.options.force:
+        return moved
+    saved = await _save(job, found, work, "untracked files in the way")
+    if isinstance(saved, Ended):
+        return saved
+    warnings.append(saved)
+    return await _move(job, found, commit, over=True)
+
+
+async def _move(job: Job, found: Found, commit: str, *, over: bool) -> Ended:
     """Check the commit out. While that goes on a marker says from where to where.
+
+    `over` what is in the way, untracked files as well: all of it was saved.
 
     A branch of the ref's own name moves along; from any other place HEAD is detached, as in a fresh
     checkout.
@@ -152,7 +169,7 @@ async def _move(job: Job, found: Found, commit: str) -> Ended:
     mark = found.git_dir.is_dir()
     if mark:
         marker.write_text(f"{found.commit} {commit}\n", "ascii")
-    force = ["--force"] if job.options.force else []
+    force = ["--force"] if over else []
     on_its_branch = found.branch and found.branch == job.request.ref.removeprefix("refs/heads/")
     where = ["-B", found.branch, commit] if on_its_branch else ["--detach", commit]
     ended = await here.run("checkout", "--progress", *force, *where)

@@ -209,6 +209,21 @@ async def test_untracked_file_in_the_way(repository: Path, server: SmartHttp, be
     assert not (checkout / ".git" / MARKER).exists()
 
 
+async def test_force_saves_an_untracked_file_in_the_way(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """git checkout --force would not spare it."""
+    checkout = await checkout_of(bench, server)
+    (checkout / "new").write_text("mine")
+    commit = commit_files(repository, {"new": "theirs"})
+    result = await bench.one(server.url("plugin.git"), update=True, force=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    (warning,) = (event for event in bench.of(Warned) if event.code == "local-work-saved")
+    saved = warning.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:new") == "mine"
+    assert (checkout / "new").read_text() == "theirs"
+
+
 async def test_shallow_checkout_stays_shallow(
     repository: Path, server: SmartHttp, bench: Bench
 ) -> None:
@@ -259,6 +274,20 @@ async def test_interrupted_update_spares_what_was_edited_since(
     assert result.failure is FailureClass.LOCAL_CHANGES
     assert "README" in result.message
     assert (checkout / "README").read_text() == "edited since"
+
+
+async def test_force_saves_what_was_edited_after_an_interruption(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Then the update goes over it."""
+    checkout, commit = await interrupted(bench, server, repository)
+    (checkout / "README").write_text("edited since")
+    result = await bench.one(server.url("plugin.git"), force=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    (warning,) = (event for event in bench.of(Warned) if event.code == "local-work-saved")
+    saved = warning.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:README") == "edited since"
+    assert git("-C", checkout, "status", "--porcelain") == ""
 
 
 async def test_interrupted_update_moves_no_other_branch(
