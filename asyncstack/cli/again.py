@@ -106,7 +106,12 @@ def resume(
         selection = PhaseSelection(first=order[first].name, last=order[-1].name)
     # What was updated for the first run is there; and a run's directory is its own.
     fetch = msgspec.structs.replace(record.settings.fetch, update=False)
+    nodes = record.settings.nodes
+    needy = dict.fromkeys(step.node for step in unfinished)
+    if needy.keys() < {node.name for node in record.nodes}:
+        # The others are through with everything.
+        nodes = msgspec.structs.replace(nodes, limit=":".join(needy))
     settings = msgspec.structs.replace(
-        record.settings, selection=selection, fetch=fetch, run_directory=None
+        record.settings, selection=selection, fetch=fetch, nodes=nodes, run_directory=None
     )
     run_command(settings, shown)

@@ -134,3 +134,24 @@ def test_a_disk_that_is_full_of_checkouts(lab: SshLab) -> None:
     assert "big" in outcome.stderr
     assert "unable to write" in outcome.stderr or "No space left" in outcome.stderr
     assert lab.driven() == []
+
+
+def test_resume_leaves_those_alone_that_are_through(lab: SshLab) -> None:
+    """The others begin again with the phase that failed."""
+    lab.node("one")
+    lab.node("two")
+    enable_witnesses(lab, "plugin", more="[[ $NODE_NAME$2 != oneinstall || -e $DEST/mended ]]")
+    lab.write_inventory()
+    outcome = lab.stack("--keep-going")
+    assert outcome.code == 1, outcome
+    assert_nothing_lost(lab, outcome.directory)
+    for node in lab.nodes.values():
+        (node.dest / "mended").touch()
+        node.forget()
+    lab.environment["PWD"] = str(lab.root)
+    again = lab.again("resume", outcome.directory)
+    assert again.code == 0, again
+    assert lab.nodes["two"].witness() == []
+    phases = [phase for _, _, phase, what in lab.nodes["one"].witness() if what == "end"]
+    assert phases == ["settings", "install", "post-config", "extra", "test-config"]
+    assert lab.driven() == []
