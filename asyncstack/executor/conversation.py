@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-import anyio
-
 from asyncstack.errors import ConnectionLostError
 from asyncstack.events import Emit, Event, StepOutput, Warned
 from asyncstack.executor.clock import ClockWatch
@@ -59,6 +57,11 @@ class Conversation:
         """Write the output that was passed on."""
         await self._logs.flush()
 
+    @property
+    def catching_up_s(self) -> float:
+        """Seconds for which silence tells nothing: see `Session`."""
+        return self._session.catching_up_s
+
     async def send(self, verb: str, *arguments: str) -> int:
         """Have the driver do something; what it is told before that comes first."""
         self._sent = time.time()
@@ -81,8 +84,7 @@ class Conversation:
                     time_there = m.number(item.time)
                     self.tell(self._clock.compare(self._sent, time_there, self._received))
             await self._logs.flush()
-            with anyio.fail_after(patience()):
-                items = await self._session.receive()
+            items = await self._session.receive(patience())
             self._received = time.time()
             if not items:
                 return

@@ -158,7 +158,9 @@ class NodeRun:
         """What the driver says, logs flushed behind it; TimeoutError if a step takes too long."""
 
         def patience() -> float | None:
-            return max(0.0, timeout_s - tracker.open_for_s) if timeout_s else None
+            if not timeout_s:
+                return None
+            return max(0.0, timeout_s - tracker.open_for_s, self._conversation.catching_up_s)
 
         while True:
             try:

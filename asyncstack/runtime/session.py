@@ -52,6 +52,11 @@ __all__ = [
 ]
 
 
+#: Seconds after a connection was had again in which a step's time isn't up: it may have ended
+#: meanwhile, and what says so is under way.
+CATCH_UP_S = 10.0
+
+
 def new_nonce() -> str:
     """What marks a run's events: random, so that output can't forge one."""
     return secrets.token_hex(8)
@@ -85,6 +90,7 @@ class Session:
         self._pending: dict[int, bytes] = {}
         self._beginning: tuple[str, bytes] | None = None
         self._exited = False
+        self._attached_at = -CATCH_UP_S
 
     async def start(self, command: str, payload: bytes) -> None:
         """Run the command that starts the driver, again if the connection is lost meanwhile."""
@@ -161,11 +167,18 @@ class Session:
                 await anyio.sleep(delay)
             else:
                 self._on_connection(True, "")
+                self._attached_at = anyio.current_time()
                 return
 
-    async def receive(self) -> list[Message | bytes]:
+    @property
+    def catching_up_s(self) -> float:
+        """Seconds that a connection which was had again still needs to bring what it has missed."""
+        return max(0.0, self._attached_at + CATCH_UP_S - anyio.current_time())
+
+    async def receive(self, patience_s: float | None = None) -> list[Message | bytes]:
         """What the driver said and its plugins printed since the last call, in order.
 
+        Raises TimeoutError if that takes longer than `patience_s`, while there is a connection.
         Empty when there will be nothing more: the driver has ended and all of it was read.
         Raises UnfitNodeError if it never began, DriverProtocolError if it can't be understood,
         ConnectionLostError if the node can't be had back.
@@ -173,7 +186,8 @@ class Session:
         if self._process is None:
             return []
         try:
-            data = await self._process.stdout.receive()
+            with anyio.fail_after(patience_s):
+                data = await self._process.stdout.receive()
         except EndOfStream:
             return await self._last_words(self._process)
         except ConnectionLostError as lost:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -98,3 +100,75 @@ def test_a_plugin_that_ends_what_follows_its_driver(lab: SshLab) -> None:
     assert outcome.code == 0, outcome
     assert_nothing_lost(lab, outcome.directory)
     assert len([event for event in outcome.of(ConnectionChanged) if not event.up]) >= 1
+
+
+def test_what_is_printed_while_nobody_listens(lab: SshLab) -> None:
+    """50 MB, and a step that is over within its time although that was up before it was heard of."""
+    daemon = lab.daemon()
+    with Link(daemon.port) as link:
+        node = lab.node("one", daemon, port=link.port)
+        node.dest.mkdir()
+        os.mkfifo(node.dest / "cut")
+        prints = """
+        if [[ ${2:-} == install ]]; then
+            read -r _ <"$DEST/cut"
+            head -c 50M /dev/urandom | tee -a "$DEST/printed/$plugin.$2"
+        fi
+        """
+        enable_witnesses(lab, "plugin", more=prints)
+        lab.write_inventory()
+        process, directory = lab.start_stack("--step-timeout", "20")
+        lab.wait_for(process, {"event": "step-started", "phase": "install", "plugin": "plugin"})
+        link.freeze()
+        link.cut()
+        (node.dest / "cut").write_text("on\n")
+        begun = time.monotonic()
+        while not any(line[2:] == ("install", "end") for line in node.witness()):
+            time.sleep(0.05)
+            assert time.monotonic() < begun + 90
+        link.thaw()
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert_nothing_lost(lab, directory)
+
+
+def test_a_link_that_thaws_after_it_was_given_up(lab: SshLab) -> None:
+    """What an earlier connection still carried comes late: no command of it is done once more."""
+    (lab.home / ".ssh/config").write_text("ServerAliveInterval 1\nServerAliveCountMax 1\n")
+    daemon = lab.daemon()
+    with Link(daemon.port) as link:
+        node = lab.node("one", daemon, port=link.port)
+        node.dest.mkdir()
+        os.mkfifo(node.dest / "go")
+        enable_witnesses(lab, "plugin", more='[[ ${2:-} != install ]] || read -r _ <"$DEST/go"')
+        lab.write_inventory()
+        process, directory = lab.start_stack()
+        lab.wait_for(process, {"event": "step-started", "phase": "install", "plugin": "plugin"})
+        link.freeze()
+        lab.wait_for(process, {"event": "connection-changed"})
+        (node.dest / "go").write_text("on\n")
+        link.thaw()
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert_nothing_lost(lab, directory)
+
+
+def test_a_step_whose_time_is_up_only_here(lab: SshLab) -> None:
+    """It ended within its time on the node, which was out of reach for longer than that."""
+    daemon = lab.daemon()
+    with Link(daemon.port) as link:
+        node = lab.node("one", daemon, port=link.port)
+        node.dest.mkdir()
+        os.mkfifo(node.dest / "go")
+        enable_witnesses(lab, "plugin", more='[[ ${2:-} != install ]] || read -r _ <"$DEST/go"')
+        lab.write_inventory()
+        process, directory = lab.start_stack("--step-timeout", "6")
+        lab.wait_for(process, {"event": "step-started", "phase": "install", "plugin": "plugin"})
+        link.freeze()
+        link.cut()
+        (node.dest / "go").write_text("on\n")
+        time.sleep(7)  # that is the fault
+        link.thaw()
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert_nothing_lost(lab, directory)
