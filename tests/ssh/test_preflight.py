@@ -80,8 +80,8 @@ def test_all_that_all_nodes_lack_is_told_at_once(lab: SshLab) -> None:
     # A variable of bash's can't be set from outside; its driver can be given another one to read.
     ancient.write_text(
         f"#!{real}\n"
-        'for file; do :; done\n[[ $file == ./driver.bash ]] && sed -i "s/BASH_VERSI/OLD_VERSI/g" '
-        '"$file"\nexport OLD_VERSION=4.4.20 OLD_VERSINFO=4\n'
+        '[[ $* == *./driver.bash* ]] && sed -i "s/BASH_VERSI/OLD_VERSI/g" driver.bash\n'
+        "export OLD_VERSION=4.4.20 OLD_VERSINFO=4\n"
         f'exec {real} "$@"\n'
     )
     outcome = lab.stack()

@@ -69,13 +69,15 @@ def test_what_is_agreed_to_is_written_down(lab: SshLab) -> None:
 
 
 def test_a_no_is_a_no(lab: SshLab) -> None:
+    """And Ctrl-C is what it always is; the error of a run says what to do about it."""
     lab.node("one", trusted=False)
     lab.witnesses("plugin")
     lab.write_inventory()
-    with AtTerminal(command(lab), lab.root, lab.environment) as terminal:
-        terminal.expect("(yes/no): ")
-        terminal.type("no\n")
-        assert terminal.end() == 5, terminal.shown
+    for typed, code in (("no\n", 5), ("\x03", 130)):
+        with AtTerminal(command(lab), lab.root, lab.environment) as terminal:
+            terminal.expect("(yes/no): ")
+            terminal.type(typed)
+            assert terminal.end() == code, terminal.shown
     assert not lab.known_hosts.exists()
     assert "asyncstack hosts trust" in lab.stack().stderr
 
