@@ -218,6 +218,9 @@ def _extra_files(directory: Path) -> dict[str, tuple[bytes, int]]:
 def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8", "surrogateescape")
+    except IsADirectoryError as error:
+        hint = f"name the file in it: {path / 'local.conf'}"
+        raise LocalConfError("is a directory", path=str(path), hint=hint) from error
     except OSError as error:
         raise LocalConfError(f"can't be read: {error.strerror}", path=str(path)) from error
 

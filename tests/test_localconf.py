@@ -45,6 +45,13 @@ def test_a_localrc_file_wins(tmp_path: Path) -> None:
     assert read_local_conf(conf.path).localrc == "A=file\n"
 
 
+def test_a_directory_is_no_local_conf(tmp_path: Path) -> None:
+    """Who names the directory of DevStack is told which file is meant."""
+    with pytest.raises(LocalConfError, match="is a directory") as refused:
+        read_local_conf(tmp_path)
+    assert str(tmp_path / "local.conf") in str(refused.value)
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     """No file, and no section."""
     with pytest.raises(LocalConfError, match="no such file"):

@@ -8,6 +8,7 @@ What comes back from asyncssh as an error is translated here, at the border.
 from __future__ import annotations
 
 import random
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -208,4 +209,14 @@ def _translated(node: Node, error: BaseException, route: tuple[Node, ...]) -> Tr
         return ConnectError(node.name, f"{where} did not answer in time", hint="is it up?")
     if isinstance(error, asyncssh.ConnectionLost | asyncssh.DisconnectError):
         return ConnectError(node.name, f"{where} hung up: {_reason(error)}")
-    return ConnectError(node.name, f"{where} can't be reached: {_reason(error)}")
+    return _unreachable(node, f"{where} can't be reached", error)
+
+
+def _unreachable(node: Node, problem: str, error: BaseException) -> ConnectError:
+    if isinstance(error, socket.gaierror):
+        hint = "check its address (-n, ansible_host, HostName in ~/.ssh/config)"
+        return ConnectError(node.name, f"{problem}: {error.strerror}", hint=hint)
+    if isinstance(error, ConnectionRefusedError):
+        hint = "is sshd running there, and on that port?"
+        return ConnectError(node.name, f"{problem}: nothing listens there", hint=hint)
+    return ConnectError(node.name, f"{problem}: {_reason(error)}")
