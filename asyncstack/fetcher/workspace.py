@@ -60,8 +60,11 @@ def _create(parent: Path) -> tuple[Path, int]:
     while True:
         path = parent / f"{PREFIX}{secrets.token_hex(6)}"
         path.mkdir(mode=0o700)  # git's traces lie in it for a while
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        # Between mkdir and flock a sweeper may have taken it for abandoned: then make another one.
+        # Between mkdir and flock a sweeper may take it for abandoned: then make another one.
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
         if _try_lock(lock) and path.is_dir():
             return path, lock
         os.close(lock)

@@ -192,6 +192,31 @@ def test_killed_at_random_moments(
     assert processes_about(str(dest)) == []
 
 
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    """One DEST, one cache, the same list: both end well, again and again, and nothing is left over."""
+    served, dest, cache = tmp_path / "served", tmp_path / "dest", tmp_path / "cache"
+    names = [f"p{number}" for number in range(4)]
+    for name in names:
+        make_repository(served / f"{name}.git", commits=2, branches=[], tags=[], refs=[])
+    workers = [Worker(), Worker()]
+    try:
+        with GitDaemon(served) as daemon:
+            urls = [daemon.url(f"{name}.git") for name in names]
+            for kept in (False, True, False):  # the cache
+                for worker in workers:
+                    worker.start(urls, dest, cache)
+                assert [worker.wait() for worker in workers] == [0, 0]
+                assert sorted(path.name for path in dest.iterdir()) == names
+                for name in names:
+                    check_complete(dest / name)
+                shutil.rmtree(dest)
+                if not kept:
+                    shutil.rmtree(cache)
+    finally:
+        for worker in workers:
+            worker.close()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # a busy machine is no failure
 def test_an_update_killed_at_random_moments(tmp_path: Path, worker: Worker) -> None:

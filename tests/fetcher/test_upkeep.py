@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import anyio
@@ -236,6 +237,28 @@ def test_abandoned_workspaces_are_swept(tmp_path: Path) -> None:
         assert sweep(parent) == []
         assert mine.is_dir()
     assert list(parent.iterdir()) == []
+
+
+def test_a_workspace_that_is_swept_before_it_is_locked(tmp_path: Path) -> None:
+    """Whoever looks between its making and its lock takes it for abandoned: then there is another."""
+    made = 0
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            sweep(tmp_path)
+
+    sweeper = threading.Thread(target=look)
+    sweeper.start()
+    try:
+        for _ in range(300):
+            with workspace(tmp_path) as mine:
+                made += mine.is_dir()
+    finally:
+        done.set()
+        sweeper.join()
+    assert made == 300
+    assert list(tmp_path.glob(f"{PREFIX}*")) == []
 
 
 def test_sharing_across_file_systems(tmp_path: Path) -> None:
