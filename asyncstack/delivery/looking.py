@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncstack.checkouts.rules import Action
-from asyncstack.checkouts.values import FetchOptions, FetchRequest
+from asyncstack.checkouts.values import FetchOptions, FetchRequest, FetchResult
 from asyncstack.delivery.decisions import decide, warnings
 from asyncstack.delivery.scripts import refuse
 from asyncstack.delivery.survey import Found, survey
 from asyncstack.delivery.tasks import Batch, Task
+from asyncstack.events import Emit
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from asyncstack.transports.base import Transport
 
-__all__ = ["Lacking", "look"]
+__all__ = ["Lacking", "keep", "look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,33 @@ async def look(
     seen = await survey(transport, wanted, refs=refs and options.update)
     settled = [_settle(task, found, options) for task, found in zip(asked, seen, strict=True)]
     return [lacking for lacking in settled if lacking is not None]
+
+
+def keep(
+    node: str,
+    requests: Sequence[FetchRequest],
+    standing: Mapping[str, Found],
+    options: FetchOptions,
+    emit: Emit,
+) -> list[FetchResult]:
+    """Settle what a node is known to have and what is to stay as it is; the rest isn't touched.
+
+    `standing` is by plugin. Neither the node nor any server is asked.
+    """
+    kept = [
+        request
+        for request in requests
+        if (found := standing.get(request.plugin))
+        and not refuse(request)
+        and decide(request, found, options).action is Action.KEEP
+    ]
+    batch = Batch(node, kept, emit)
+    with batch.closing():
+        for task in batch.tasks:
+            found = standing[task.request.plugin]
+            warned = warnings(task.request, found)
+            task.finish(FetchStatus.PRESENT, commit=found.commit, warnings=warned)
+    return batch.results()
 
 
 def _settle(task: Task, found: Found | None, options: FetchOptions) -> Lacking | None:

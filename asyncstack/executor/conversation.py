@@ -40,6 +40,7 @@ class Conversation:
         self._attached = attached
         self._inbox: deque[m.Message | bytes] = deque()
         self._ahead: dict[str, int] = {}
+        self._answered: dict[int, list[m.Message]] = {}
         self._clock = ClockWatch(self.node)
         self._sent = self._received = 0.0
 
@@ -91,24 +92,30 @@ class Conversation:
             self._inbox.extend(items)
 
     async def ask_ahead(self, *verbs: str) -> None:
-        """Say what will be asked, so that the answers are under way by then, in this order."""
+        """Say what will be asked before any phase, so that the answers are under way by then."""
         for verb in verbs:
             self._ahead[verb] = await self.send(verb)
 
     async def ask(self, verb: str) -> list[m.Message]:
         """What the driver answers. Raises ConnectionLostError if it ends over that."""
         sequence = self._ahead.pop(verb, 0) or await self.send(verb)
+        if sequence in self._answered:
+            return self._answered.pop(sequence)
         answers: list[m.Message] = []
         async for item in self.heard():
-            if isinstance(item, bytes):
-                self.print(item)
-            elif item == m.Done(sequence):
-                return answers
-            elif isinstance(item, m.Warning_):
-                # At once: the driver may be waiting for what it warns of.
-                self.tell([Warned(code=item.code, message=item.text, node=self.node)])
-            else:
-                answers.append(item)
+            match item:
+                case bytes():
+                    self.print(item)
+                case m.Done(done) if done == sequence:
+                    return answers
+                case m.Done(done):
+                    # Something that was asked ahead, and is wanted later.
+                    self._answered[done], answers = answers, []
+                case m.Warning_():
+                    # At once: the driver may be waiting for what it warns of.
+                    self.tell([Warned(code=item.code, message=item.text, node=self.node)])
+                case _:
+                    answers.append(item)
         self.ended = True
         raise ConnectionLostError(self.node, f"the driver ended while it was asked to {verb}")
 

@@ -40,6 +40,8 @@ class NodeRun:
         self.status = Status.RUNNING
         self.failed = False
         self.left = False
+        #: Plugins that are known to have a devstack folder.
+        self.has_contents: frozenset[str] = frozenset()
         self.boot_result: Boot | None = None
         self._transport = transport
         self._run_id = run_id
@@ -67,6 +69,10 @@ class NodeRun:
         """Make $DEST and $DATA_DIR; what no run can do without, and warnings of what may fail."""
         return await questions.prepare(self._conversation)
 
+    async def standing(self) -> dict[str, m.Standing]:
+        """The checkouts that are in order, by plugin; the others want a closer look."""
+        return await questions.standing(self._conversation)
+
     async def inspect(self) -> questions.Inspection:
         """Look at the checkouts without running anything in them."""
         return await questions.inspect(self._conversation)
@@ -77,6 +83,8 @@ class NodeRun:
 
     async def bare_plugins(self) -> list[Plugin]:
         """The plugins whose checkout has no devstack folder, and so nothing of a plugin."""
+        if self.has_contents >= {plugin.name for plugin in self.booted.plugins}:
+            return []
         return await questions.bare_plugins(self._conversation, self.booted.plugins)
 
     async def repositories(self) -> questions.Repositories:

@@ -23,13 +23,14 @@ __all__ = [
     "prepare",
     "repositories",
     "scripts",
+    "standing",
 ]
 
 #: The oldest git that we know to do what we ask of it; the driver compares.
 GIT_VERSION = "2.25"
 
-#: What every run asks, in this order, and can ask before a node has booted.
-AHEAD = ("prepare",)
+#: What every run asks, and can ask before a node has booted: nothing comes of it there.
+AHEAD = ("survey",)
 
 
 class Inspection(Struct, frozen=True):
@@ -72,6 +73,12 @@ def _unprepared(node: str, path: str, problem: str, setting: str) -> UnfitNodeEr
         problem = f"{problem} (it is {setting}, which stays where it is when only DEST is set)"
         hint = f"set {setting} in localrc as well; or make it writable: {way_out}"
     return UnfitNodeError(node, f"{path} {problem}", hint=hint)
+
+
+async def standing(conversation: Conversation) -> dict[str, m.Standing]:
+    """The checkouts that need nothing to be done, by plugin; the others want a closer look."""
+    answers = await conversation.ask("survey")
+    return {answer.name: answer for answer in answers if isinstance(answer, m.Standing)}
 
 
 async def inspect(conversation: Conversation) -> Inspection:

@@ -72,7 +72,14 @@ async def make_plan(
     run_id = f"plan-{new_run_id()}"
     redactor = Redactor()
     stage = Stage(
-        settings, run_id, redactor, listener.emit, listener, listener.flush, keep_top_dir=False
+        settings,
+        run_id,
+        redactor,
+        listener.emit,
+        listener,
+        listener.flush,
+        keep_top_dir=False,
+        looks_only=True,
     )
     plans: list[Plan] = []
     async with open_nodes(stage, specs) as opened:

@@ -33,6 +33,7 @@ from asyncstack.run.copies import copy_files, due_copies
 from asyncstack.run.fetching import fetch_options, fetch_requests, locked_commits
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.run.remote import RemoteNode, Results, clone_on_nodes, deliver_to_nodes
+from asyncstack.run.standing import Kept, keep_standing, with_kept
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import has_driver, new_nonce, release_driver
 from asyncstack.settings import RunSettings
@@ -59,7 +60,7 @@ class Stage(Struct, frozen=True):
     """What every stage is given. `settle` returns when all that was emitted is on the disk.
 
     `attach`: the drivers run already, for a controller that is gone; those of `booted` certainly.
-    `keep_top_dir`: what the plugins found at TOP_DIR is there after the run. `copies`: files between nodes.
+    `looks_only`: nothing is to be made on the nodes.     `keep_top_dir`: what the plugins found at TOP_DIR is there after the run. `copies`: files between nodes.
     """
 
     settings: RunSettings
@@ -71,6 +72,7 @@ class Stage(Struct, frozen=True):
     attach: bool = False
     booted: frozenset[str] = frozenset()
     keep_top_dir: bool = True
+    looks_only: bool = False
     copies: tuple[Copy, ...] = ()
 
 
@@ -115,7 +117,10 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
             stage.logs,
             keep_top_dir=stage.keep_top_dir,
         )
-        opened[spec.name] = Opened(await stack.enter_async_context(context), spec)
+        node = await stack.enter_async_context(context)
+        opened[spec.name] = Opened(node, spec)
+        if spec.remote and not stage.looks_only:
+            await node.ask_ahead()
 
     try:
         try:
@@ -235,6 +240,7 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     results: Results = {}
     settings = stage.settings.fetch
     remote: list[RemoteNode] = []
+    kept: Kept = {}
     enabled = [plugin for one in opened for plugin in one.node.booted.plugins]
     commits = locked_commits(stage.settings, enabled)
 
@@ -243,13 +249,16 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
         requests = fetch_requests(booted.plugins, commits)
         options = fetch_options(settings, booted)
         if one.spec.remote:
-            remote.append(RemoteNode(one.spec.transport, tuple(requests), options))
+            kept[one.node.name] = await keep_standing(one.node, requests, options, stage.emit)
+            rest = [r for r in requests if r.plugin not in kept[one.node.name]]
+            remote.append(RemoteNode(one.spec.transport, tuple(rest), options))
         else:
             results[one.node.name] = await fetch(requests, options, stage.emit)
 
     await _all(fetch_for, opened)
     bring = clone_on_nodes if settings.source == "node" else deliver_to_nodes
-    results.update(await bring(remote, stage.emit))
+    brought = await bring([node for node in remote if node.requests], stage.emit)
+    results.update(with_kept(brought, kept))
     in_order = ("", *(one.node.name for one in opened))
     return {name: results[name] for name in in_order if name in results}
 

@@ -40,7 +40,7 @@ declare -r _asyncstack_top_dir=$TOP_DIR
 _asyncstack_emit() {
     { local -; builtin set +xeuk; } 2>/dev/null
     local _asyncstack_field _asyncstack_line='' _asyncstack_limit=400
-    case $1 in register | plugin | repository | variable | secret) _asyncstack_limit=8000 ;; esac
+    case $1 in register | plugin | repository | standing | variable | secret) _asyncstack_limit=8000 ;; esac
     for _asyncstack_field; do
         if ((${#_asyncstack_field} > _asyncstack_limit)); then
             _asyncstack_field=${_asyncstack_field:0:_asyncstack_limit-1}…
@@ -416,6 +416,69 @@ _asyncstack_inspect() {
     done
 }
 
+# _asyncstack_survey: the checkouts that are in order and where they were asked to be, told from git's
+# files alone. What is in any way unusual isn't named: git itself has to have a look at that.
+_asyncstack_survey() {
+    local plugin dir
+    for plugin in "${_asyncstack_plugins[@]}"; do
+        _asyncstack_checkout "$plugin"
+        if [[ -r $dir/.git/HEAD && -f $dir/.git/index && -r $dir/.git/config &&
+            ! -e $dir/.git/asyncstack-update ]]; then
+            _asyncstack_survey_one "$plugin" "${GITBRANCH[$plugin]:-}"
+        fi
+    done 2>/dev/null
+}
+
+# _asyncstack_survey_one NAME REF: the checkout in $dir.
+_asyncstack_survey_one() {
+    local head='' branch='' origin='' section='' key value contents='' packed=()
+    builtin read -r head <"$dir/.git/HEAD"
+    if [[ $head == 'ref: refs/heads/'* ]]; then
+        branch=${head#ref: refs/heads/}
+        head=
+        builtin read -r head <"$dir/.git/refs/heads/$branch" || _asyncstack_packed "refs/heads/$branch"
+    elif [[ $head != "$2"* || ${#2} -lt 7 ]]; then
+        _asyncstack_is_at_head "refs/tags/${2#refs/tags/}" ||
+            _asyncstack_is_at_head "refs/remotes/origin/${2#refs/heads/}" ||
+            _asyncstack_is_at_head "refs/asyncstack/named/${2#refs/}" || return 0
+    fi
+    [[ $head =~ ^[0-9a-f]{40}$ ]] || return 0
+    while IFS=' =' builtin read -r key value; do
+        key=${key#"${key%%[![:space:]]*}"}
+        if [[ $key == '['* ]]; then
+            section="$key $value"
+        elif [[ $section == '[remote "origin"]' && $key == url ]]; then
+            origin=$value
+        fi
+    done <"$dir/.git/config"
+    [[ $origin != *\\* ]] || return 0 # an escape is git's to read
+    origin=${origin#'"'} origin=${origin%'"'}
+    if [[ -d $dir/devstack ]]; then contents=1; fi
+    _asyncstack_emit standing "$1" "$head" "$branch" "$origin" "${contents:-0}"
+}
+
+# _asyncstack_is_at_head REF: does it name the commit in $head? False as well if that is not plain.
+_asyncstack_is_at_head() {
+    local oid=''
+    if [[ -f $dir/.git/$1 ]]; then
+        builtin read -r oid <"$dir/.git/$1"
+        [[ $oid == "$head" ]]
+    else
+        ((${#packed[@]})) || builtin mapfile -t packed <"$dir/.git/packed-refs"
+        local IFS=$'\n'
+        [[ $'\n'"${packed[*]}"$'\n' == *$'\n'"$head $1"$'\n'* ]]
+    fi
+}
+
+# _asyncstack_packed REF: its commit into $head.
+_asyncstack_packed() {
+    local line
+    builtin mapfile -t packed <"$dir/.git/packed-refs"
+    for line in "${packed[@]}"; do
+        if [[ $line == *" $1" ]]; then head=${line%% *}; fi
+    done
+}
+
 # _asyncstack_verify: the plugins whose repository has nothing of a plugin. DevStack passes over
 # them in silence; most often it is the URL that is wrong.
 _asyncstack_verify() {
@@ -587,6 +650,7 @@ _asyncstack_serve() {
             ;;
         inspect) _asyncstack_inspect ;;
         repositories) _asyncstack_repositories ;;
+        survey) _asyncstack_survey ;;
         verify) _asyncstack_verify ;;
         prepare) _asyncstack_prepare ;;
         quit)

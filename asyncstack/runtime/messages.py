@@ -39,6 +39,7 @@ __all__ = [
     "Skip",
     "Span",
     "StackFrame",
+    "Standing",
     "SubError",
     "Unfit",
     "Unprepared",
@@ -148,6 +149,19 @@ class Checkout(Message, frozen=True, array_like=True):
     name: str
     state: str
     commit: str
+
+
+class Standing(Message, frozen=True, array_like=True):
+    """A checkout that is in order and where it was asked to be; `branch` empty: detached.
+
+    `contents`: it has a devstack folder.
+    """
+
+    name: str
+    commit: str
+    branch: str
+    origin: str
+    contents: bool
 
 
 class Bare(Message, frozen=True, array_like=True):
@@ -359,6 +373,7 @@ _KINDS: dict[str, type[Message]] = {
     "reason": Reason,
     "skip": Skip,
     "span": Span,
+    "standing": Standing,
     "received": Received,
     "done": Done,
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from asyncstack.events import FetchFinished, StepFinished
+from asyncstack.events import FetchFinished, StepFinished, Warned
 from asyncstack.model import Status
 from tests.helpers.gitserver import git
 from tests.helpers.lab import Outcome
@@ -112,6 +113,22 @@ def test_the_nodes_have_ordinary_clones_and_get_them_once(lab: SshLab, source: s
     assert again.code == 0, again
     delivered = {event.node or "controller": event for event in again.of(FetchFinished)}
     assert [delivered[name].received_bytes for name in lab.nodes] == [0, 0]
+
+
+def test_what_stands_needs_neither_server_nor_mirror(lab: SshLab) -> None:
+    """A checkout that is there is told of by the node itself, and so is what is odd about it."""
+    lab.node("one")
+    lab.witnesses("plugin", "moved")
+    lab.write_inventory()
+    assert lab.stack("--until-phase", "source").code == 0
+    git("-C", lab.nodes["one"].dest / "moved", "checkout", "-q", "-b", "mine")
+    shutil.rmtree(lab.repositories)
+    shutil.rmtree(lab.root / "cache")
+    outcome = lab.stack("--until-phase", "source")
+    assert outcome.code == 0, outcome
+    assert [(e.node, e.status) for e in outcome.of(FetchFinished)] == [("one", "present")] * 2
+    odd = {(event.code, event.plugin) for event in outcome.of(Warned) if event.plugin}
+    assert odd == {("ref-mismatch", "moved")}
 
 
 @pytest.mark.parametrize("source", ["controller", "node"])
