@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
 from typing import Literal
@@ -20,18 +17,12 @@ from msgspec import Struct
 from asyncstack import __version__
 from asyncstack.errors import (
     AsyncstackError,
-    ConnectionLostError,
     RunDirectoryError,
-    TransportError,
-    UnfitNodeError,
 )
-from asyncstack.events import Emit, Event, NodeBooted, NodeFinished, RunFinished, RunStarted
-from asyncstack.executor import Boot, Policy
-from asyncstack.fetcher import FetchResult
+from asyncstack.events import Event, NodeBooted, NodeFinished, RunStarted
+from asyncstack.executor import Policy
 from asyncstack.git.urls import parse_url
 from asyncstack.journal import (
-    RecordedNode,
-    RecordedPlugin,
     Redactor,
     RunDirectory,
     RunRecord,
@@ -39,28 +30,19 @@ from asyncstack.journal import (
     open_journal,
     read_events,
 )
-from asyncstack.localconf import LocalConf, is_secret
+from asyncstack.localconf import is_secret
 from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
+from asyncstack.run.bringing import check_plugins, fetch_plugins
 from asyncstack.run.fetching import save_lock
 from asyncstack.run.nodes import NodeSpec, node_batches, node_copies, plan_run
+from asyncstack.run.opening import open_nodes, release_nodes
 from asyncstack.run.recall import recall_nodes, recall_plugins
-from asyncstack.run.remote import Results
+from asyncstack.run.records import INTERRUPTED, Progress, first_record, last_record, tell_of_nodes
 from asyncstack.run.sinks import Sinks
-from asyncstack.run.stages import (
-    InputErrors,
-    Opened,
-    Stage,
-    abort_all,
-    boot_nodes,
-    check_plugins,
-    fetch_plugins,
-    open_nodes,
-    release_nodes,
-    run_all,
-    worst,
-)
+from asyncstack.run.stage import Opened, Stage, worst
+from asyncstack.run.stages import abort_all, boot_nodes, run_all
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask
 
@@ -68,14 +50,6 @@ __all__ = ["Goal", "RunResult", "attach", "execute"]
 
 #: What a run is for: all of it, or only to bring the checkouts to $DEST.
 Goal = Literal["phases", "fetch"]
-
-_FAILED, _UNREACHABLE, _INTERRUPTED = 1, 5, 130
-_EXIT_CODES = {
-    Status.OK: 0,
-    Status.LOST: _UNREACHABLE,
-    Status.UNREACHABLE: _UNREACHABLE,
-    Status.CANCELLED: _INTERRUPTED,
-}
 
 
 class RunResult(Struct, frozen=True):
@@ -85,33 +59,6 @@ class RunResult(Struct, frozen=True):
     exit_code: int
     directory: RunDirectory
     lock: Path | None = None
-
-
-class _Progress(Struct):
-    """What is known of a run so far, for its record. `left`: it goes on without us."""
-
-    boots: dict[str, Boot] = {}
-    results: Results = {}
-    status: Status = Status.FAILED
-    exit_code: int = 70
-    lock: Path | None = None
-    opened: bool = False
-    left: bool = False
-
-    def end(self, status: Status) -> None:
-        """The run ends so."""
-        self.status = status
-        self.exit_code = _EXIT_CODES.get(status, _FAILED)
-
-    def finished(self, duration_s: float) -> RunFinished:
-        """The last event."""
-        return RunFinished(
-            status=self.status, exit_code=self.exit_code, duration_s=round(duration_s, 6)
-        )
-
-    def all_results(self) -> list[FetchResult]:
-        """How each repository ended, on whichever node."""
-        return [result for results in self.results.values() for result in results]
 
 
 async def execute(
@@ -128,7 +75,7 @@ async def execute(
     plan = plan_run(settings, [spec.local_conf for specs in batches for spec in specs])
     directory = RunDirectory.create(explicit=settings.run_directory)
     local_conf = batches[0][0].local_conf
-    record = _first_record(settings, local_conf, directory, plan if goal == "phases" else [])
+    record = first_record(settings, local_conf, directory, plan if goal == "phases" else [])
     _write(record, directory)
     return await _conduct(record, directory, batches, display)
 
@@ -162,7 +109,7 @@ async def _conduct(
 ) -> RunResult:
     """Journal, sinks and record around what the stages do."""
     assert record.settings is not None
-    progress = _Progress()
+    progress = Progress()
     started = time.monotonic()
     async with open_journal(directory) as journal:
         redactor = Redactor()
@@ -207,11 +154,11 @@ async def _conduct(
             # What can't be taken up now may be later.
             progress.left = take_up and not progress.opened
             progress.exit_code = error.exit_code
-            progress.status = _tell_of_nodes(error, sinks.emit, left=progress.left)
+            progress.status = tell_of_nodes(error, sinks.emit, left=progress.left)
             error.hide(redactor.text)
             raise
         except anyio.get_cancelled_exc_class():
-            progress.status, progress.exit_code = Status.CANCELLED, _INTERRUPTED
+            progress.status, progress.exit_code = Status.CANCELLED, INTERRUPTED
             raise
         finally:
             if not progress.left:
@@ -219,7 +166,7 @@ async def _conduct(
             with CancelScope(shield=True):
                 await sinks.finish()
             if not progress.left:
-                _write(_last_record(record, progress, redactor), directory)
+                _write(last_record(record, progress, redactor), directory)
     return RunResult(progress.status, progress.exit_code, directory, progress.lock)
 
 
@@ -247,31 +194,12 @@ def _finished(seen: Sequence[Event], batches: Sequence[Sequence[NodeSpec]]) -> l
     return [ended[name] for name in names] if ended.keys() >= set(names) else []
 
 
-def _tell_of_nodes(error: AsyncstackError, emit: Emit, *, left: bool) -> Status:
-    """Say which nodes were out of reach; the status of a run that they have ended.
-
-    Nothing is said if they were `left` to whoever takes them up later.
-    """
-    errors = error.errors if isinstance(error, InputErrors) else (error,)
-    out_of_reach = [one for one in errors if isinstance(one, TransportError)]
-    for one in out_of_reach:
-        if not left and not isinstance(one, UnfitNodeError):
-            emit(NodeFinished(node=one.node, status=_status_of(one), message=one.problem))
-    return _status_of(out_of_reach[0]) if len(out_of_reach) == len(errors) else Status.FAILED
-
-
-def _status_of(error: TransportError) -> Status:
-    if isinstance(error, UnfitNodeError):
-        return Status.FAILED
-    return Status.LOST if isinstance(error, ConnectionLostError) else Status.UNREACHABLE
-
-
 async def _run(
     stage: Stage,
     directory: RunDirectory,
     batches: Sequence[Sequence[NodeSpec]],
     phases: Sequence[PlannedPhase],
-    progress: _Progress,
+    progress: Progress,
 ) -> None:
     async with open_nodes(stage, [spec for specs in batches for spec in specs]) as opened:
         progress.opened = True
@@ -296,7 +224,7 @@ async def _run_batches(
     batches: Sequence[Sequence[NodeSpec]],
     opened: Sequence[Opened],
     phases: Sequence[PlannedPhase],
-    progress: _Progress,
+    progress: Progress,
 ) -> None:
     """One batch finishes everything before the next begins; a bad one is the last."""
     of_name = {one.node.name: one for one in opened}
@@ -313,26 +241,6 @@ async def _run_batches(
         abort_all(stage, directory, batch, phases, progress.results)
 
 
-def _first_record(
-    settings: RunSettings,
-    local_conf: LocalConf,
-    directory: RunDirectory,
-    plan: Sequence[PlannedPhase],
-) -> RunRecord:
-    return RunRecord(
-        run_id=directory.run_id,
-        command=settings.command if plan else "fetch",
-        started=datetime.now(UTC),
-        versions={"asyncstack": __version__, "python": platform.python_version()},
-        local_conf=str(local_conf.path.absolute()),
-        local_conf_digest=_digest(local_conf),
-        phases=tuple(phase.key.name for phase in plan),
-        controller_pid=os.getpid(),
-        settings=settings,
-        plan=tuple(plan),
-    )
-
-
 def _write(record: RunRecord, directory: RunDirectory) -> None:
     """Keep a record, but no login that a mirror's URL holds."""
     assert record.settings is not None
@@ -342,37 +250,3 @@ def _write(record: RunRecord, directory: RunDirectory) -> None:
         record.settings, fetch=msgspec.structs.replace(fetch, mirrors=mirrors)
     )
     msgspec.structs.replace(record, settings=settings).write(directory.run_json)
-
-
-def _digest(local_conf: LocalConf) -> str:
-    text = local_conf.text.encode("utf-8", "surrogateescape")
-    return f"sha256:{hashlib.sha256(text).hexdigest()}"
-
-
-def _last_record(record: RunRecord, progress: _Progress, redactor: Redactor) -> RunRecord:
-    record = msgspec.structs.replace(
-        record,
-        finished=datetime.now(UTC),
-        status=progress.status,
-        exit_code=progress.exit_code,
-    )
-    if not progress.boots:
-        return record  # whose nodes are known from elsewhere, or were never had
-    commits = {result.plugin: result.commit for result in progress.all_results()}
-    plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
-    return msgspec.structs.replace(
-        record,
-        nodes=tuple(
-            RecordedNode(name=name, dest=boot.dest, status=progress.status, facts=boot.facts)
-            for name, boot in progress.boots.items()
-        ),
-        plugins=tuple(
-            RecordedPlugin(
-                name=p.name,
-                url=redactor.text(p.url),
-                ref=p.ref,
-                commit=commits.get(p.name, ""),
-            )
-            for p in plugins.values()
-        ),
-    )

@@ -12,7 +12,9 @@ from asyncstack.journal import Redactor, new_run_id
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.run.nodes import node_batches, node_copies, plan_run
-from asyncstack.run.stages import Stage, boot_nodes, open_nodes
+from asyncstack.run.opening import open_nodes
+from asyncstack.run.stage import Stage
+from asyncstack.run.stages import boot_nodes
 from asyncstack.runtime.corecalls import CoreCall, core_calls, core_functions
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask

@@ -1,0 +1,147 @@
+"""How far a run has come, and what run.json says of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from asyncstack import __version__
+from asyncstack.errors import (
+    AsyncstackError,
+    ConnectionLostError,
+    TransportError,
+    UnfitNodeError,
+)
+from asyncstack.events import Emit, NodeFinished, RunFinished
+from asyncstack.executor import Boot
+from asyncstack.fetcher import FetchResult
+from asyncstack.journal import (
+    RecordedNode,
+    RecordedPlugin,
+    Redactor,
+    RunDirectory,
+    RunRecord,
+)
+from asyncstack.localconf import LocalConf
+from asyncstack.model import Status
+from asyncstack.plan import PlannedPhase
+from asyncstack.run.remote import Results
+from asyncstack.run.stage import InputErrors
+from asyncstack.settings import RunSettings
+
+__all__ = ["INTERRUPTED", "Progress", "first_record", "last_record", "tell_of_nodes"]
+
+_FAILED, _UNREACHABLE, INTERRUPTED = 1, 5, 130
+_EXIT_CODES = {
+    Status.OK: 0,
+    Status.LOST: _UNREACHABLE,
+    Status.UNREACHABLE: _UNREACHABLE,
+    Status.CANCELLED: INTERRUPTED,
+}
+
+
+class Progress(Struct):
+    """What is known of a run so far, for its record. `left`: it goes on without us."""
+
+    boots: dict[str, Boot] = {}
+    results: Results = {}
+    status: Status = Status.FAILED
+    exit_code: int = 70
+    lock: Path | None = None
+    opened: bool = False
+    left: bool = False
+
+    def end(self, status: Status) -> None:
+        """The run ends so."""
+        self.status = status
+        self.exit_code = _EXIT_CODES.get(status, _FAILED)
+
+    def finished(self, duration_s: float) -> RunFinished:
+        """The last event."""
+        return RunFinished(
+            status=self.status, exit_code=self.exit_code, duration_s=round(duration_s, 6)
+        )
+
+    def all_results(self) -> list[FetchResult]:
+        """How each repository ended, on whichever node."""
+        return [result for results in self.results.values() for result in results]
+
+
+def first_record(
+    settings: RunSettings,
+    local_conf: LocalConf,
+    directory: RunDirectory,
+    plan: Sequence[PlannedPhase],
+) -> RunRecord:
+    return RunRecord(
+        run_id=directory.run_id,
+        command=settings.command if plan else "fetch",
+        started=datetime.now(UTC),
+        versions={"asyncstack": __version__, "python": platform.python_version()},
+        local_conf=str(local_conf.path.absolute()),
+        local_conf_digest=_digest(local_conf),
+        phases=tuple(phase.key.name for phase in plan),
+        controller_pid=os.getpid(),
+        settings=settings,
+        plan=tuple(plan),
+    )
+
+
+def _digest(local_conf: LocalConf) -> str:
+    text = local_conf.text.encode("utf-8", "surrogateescape")
+    return f"sha256:{hashlib.sha256(text).hexdigest()}"
+
+
+def last_record(record: RunRecord, progress: Progress, redactor: Redactor) -> RunRecord:
+    record = msgspec.structs.replace(
+        record,
+        finished=datetime.now(UTC),
+        status=progress.status,
+        exit_code=progress.exit_code,
+    )
+    if not progress.boots:
+        return record  # whose nodes are known from elsewhere, or were never had
+    commits = {result.plugin: result.commit for result in progress.all_results()}
+    plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
+    return msgspec.structs.replace(
+        record,
+        nodes=tuple(
+            RecordedNode(name=name, dest=boot.dest, status=progress.status, facts=boot.facts)
+            for name, boot in progress.boots.items()
+        ),
+        plugins=tuple(
+            RecordedPlugin(
+                name=p.name,
+                url=redactor.text(p.url),
+                ref=p.ref,
+                commit=commits.get(p.name, ""),
+            )
+            for p in plugins.values()
+        ),
+    )
+
+
+def tell_of_nodes(error: AsyncstackError, emit: Emit, *, left: bool) -> Status:
+    """Say which nodes were out of reach; the status of a run that they have ended.
+
+    Nothing is said if they were `left` to whoever takes them up later.
+    """
+    errors = error.errors if isinstance(error, InputErrors) else (error,)
+    out_of_reach = [one for one in errors if isinstance(one, TransportError)]
+    for one in out_of_reach:
+        if not left and not isinstance(one, UnfitNodeError):
+            emit(NodeFinished(node=one.node, status=_status_of(one), message=one.problem))
+    return _status_of(out_of_reach[0]) if len(out_of_reach) == len(errors) else Status.FAILED
+
+
+def _status_of(error: TransportError) -> Status:
+    if isinstance(error, UnfitNodeError):
+        return Status.FAILED
+    return Status.LOST if isinstance(error, ConnectionLostError) else Status.UNREACHABLE

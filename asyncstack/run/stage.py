@@ -1,0 +1,110 @@
+"""What every stage of a run is given, and how it does something to all nodes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+import anyio
+from msgspec import Struct
+
+from asyncstack.errors import AsyncstackError
+from asyncstack.events import Emit, Warned
+from asyncstack.executor import (
+    Logs,
+    NodeRun,
+)
+from asyncstack.inventory import Copy
+from asyncstack.journal import Redactor
+from asyncstack.model import Status, Suspicion
+from asyncstack.run.nodes import NodeSpec
+from asyncstack.settings import RunSettings
+
+__all__ = ["InputErrors", "Opened", "Stage", "at_once", "raise_all", "warn", "worst"]
+
+T = TypeVar("T")
+
+
+class Stage(Struct, frozen=True):
+    """What every stage is given. `settle` returns when all that was emitted is on the disk.
+
+    `attach`: the drivers run already, for a controller that is gone; those of `booted` certainly.
+    `looks_only`: nothing is to be made on the nodes. `keep_top_dir`: what the plugins found at
+    TOP_DIR is there after the run. `copies`: files between nodes.
+    """
+
+    settings: RunSettings
+    run_id: str
+    redactor: Redactor
+    emit: Emit
+    logs: Logs
+    settle: Callable[[], Awaitable[None]]
+    attach: bool = False
+    booted: frozenset[str] = frozenset()
+    keep_top_dir: bool = True
+    looks_only: bool = False
+    copies: tuple[Copy, ...] = ()
+
+
+class Opened(Struct, frozen=True):
+    """A node with a driver, and what it was made from."""
+
+    node: NodeRun
+    spec: NodeSpec
+
+
+class InputErrors(AsyncstackError):  # noqa: N818 – several of them
+    """More than one thing is wrong at once; `errors` are the single ones."""
+
+    def __init__(self, errors: Sequence[AsyncstackError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = tuple(errors)
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """The smallest: what the user wrote is to be mended before what a node lacks."""
+        return min(error.exit_code for error in self.errors)
+
+
+async def at_once(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None:
+    """Do it to all of them at once. Every error is told, and none stops the others."""
+    errors: list[AsyncstackError] = []
+
+    async def one(item: T) -> None:
+        try:
+            await work(item)
+        except AsyncstackError as error:
+            errors.extend(error.errors if isinstance(error, InputErrors) else [error])
+
+    async with anyio.create_task_group() as tasks:
+        for item in items:
+            tasks.start_soon(one, item)
+    raise_all(errors)
+
+
+def raise_all(errors: Sequence[AsyncstackError]) -> None:
+    """Raise them as one, if there are any."""
+    if errors:
+        raise errors[0] if len(errors) == 1 else InputErrors(errors)
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The status of a whole whose parts have these: what weighs most for the user."""
+    order = (Status.CANCELLED, Status.LOST, Status.UNREACHABLE, Status.FAILED)
+    present = set(statuses)
+    return next((status for status in order if status in present), Status.OK)
+
+
+def warn(emit: Emit, found: Sequence[Suspicion], node: str = "") -> None:
+    """Tell the user what is suspicious."""
+    for suspicion in found:
+        emit(
+            Warned(
+                code=suspicion.code,
+                message=suspicion.message,
+                node=node,
+                plugin=suspicion.plugin,
+                path=suspicion.path,
+                line=suspicion.line,
+            )
+        )
