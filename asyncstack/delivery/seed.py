@@ -38,16 +38,25 @@ def key_of(parcel: Parcel) -> tuple[Path, str]:
     return parcel.mirror, parcel.target
 
 
-def refspec_of(parcel: Parcel) -> str:
-    """Return the refspec that brings from a seed what its branches don't; '' if they do.
+def refspec_of(parcel: Parcel, *, as_branch: bool = False) -> str:
+    """Return the refspec that brings what is wanted; `as_branch`: also if that is a branch, else ''.
 
-    A seed has other refs by the names that checkouts have for them. Raises OSError if the mirror
-    can't be read.
+    A seed and a mirror have other refs by the names that checkouts have for them. Raises OSError if
+    the mirror can't be read.
     """
     wanted = parcel.commit or parcel.ref
-    if kind_of_ref(wanted) is RefKind.COMMIT:
+    kind = kind_of_ref(wanted)
+    if kind is RefKind.COMMIT:
         return extra_refspec(wanted)
+    names = read_refs(parcel.mirror).names
     kept = (
         extra_refspec(wanted).partition(":")[2] or f"refs/tags/{wanted.removeprefix('refs/tags/')}"
     )
-    return f"+{kept}:{kept}" if kept in read_refs(parcel.mirror).names else ""
+    if kept in names:
+        return f"+{kept}:{kept}"
+    branch = wanted.removeprefix("refs/heads/")
+    if not as_branch:
+        return ""
+    if f"refs/heads/{branch}" in names:
+        return f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
+    return extra_refspec(parcel.target)

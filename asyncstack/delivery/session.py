@@ -139,17 +139,18 @@ class Depot:
     async def _payload(
         self, lacking: Lacking, parcel: Parcel, options: FetchOptions
     ) -> Payload | None:
-        if lacking.action is Action.CLONE:
-            contents = await self.workshop.new(parcel)
+        if lacking.action is Action.CLONE and options.depth:
+            made = await self.workshop.shallow(parcel, options.depth)
+        elif lacking.action is Action.CLONE:
+            made = await self.workshop.new(parcel)
         elif lacking.action is Action.HEAL and not options.updates(parcel):
-            contents = []
+            made = []
         else:
             made = await self.workshop.update(parcel, lacking.found)
-            if isinstance(made, Ended):
-                lacking.task.fail(made.words, failure=made.failure)
-                return None
-            contents = made
-        return Payload.open(str(lacking.task.number), contents)
+        if isinstance(made, Ended):
+            lacking.task.fail(made.words, failure=made.failure)
+            return None
+        return Payload.open(str(lacking.task.number), made)
 
 
 async def _from_seed(

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from asyncstack.delivery.payloads import Content, as_origin, refs_of_update
+from asyncstack.delivery.seed import refspec_of
 from asyncstack.delivery.survey import Found
 from asyncstack.delivery.values import Parcel
 from asyncstack.git.commands import Git
@@ -24,7 +25,8 @@ from asyncstack.git.urls import parse_url
 
 __all__ = ["Workshop", "open_workshop"]
 
-#: Bundles that are made at once: pack-objects uses all processors by itself.
+_FOLDERS = ("objects/info/", "objects/pack/", "refs/heads/", "refs/tags/", "info/")
+#: Packs that are made at once: pack-objects uses all processors by itself.
 _BUNDLES = 2
 
 
@@ -36,6 +38,9 @@ class Workshop:
     git: Git
     _skeletons: dict[tuple[Path, str], tuple[Content, ...]] = field(default_factory=dict)
     _bundles: dict[tuple[Path, frozenset[str]], Path | Ended | None] = field(default_factory=dict)
+    _shallow: dict[tuple[Path, str, str, int], tuple[Content, ...] | Ended] = field(
+        default_factory=dict
+    )
     _locks: dict[object, anyio.Lock] = field(default_factory=dict)
     _limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_BUNDLES))
 
@@ -68,10 +73,47 @@ class Workshop:
             name = branch.removeprefix("refs/heads/")
             head.write_text(f"ref: refs/remotes/origin/{name}\n", "utf-8", "surrogateescape")
             names.append("refs/remotes/origin/HEAD")
-        folders = ("objects/info/", "objects/pack/", "refs/heads/", "refs/tags/", "info/")
         return (
-            *(Content(f".git/{name}") for name in folders),
+            *(Content(f".git/{name}") for name in _FOLDERS),
             *(Content(f".git/{name}", (git_dir / name).read_bytes()) for name in names),
+        )
+
+    async def shallow(self, parcel: Parcel, depth: int) -> list[Content] | Ended:
+        """Return a `.git` with so many commits of what is wanted, and nothing else: GIT_DEPTH's.
+
+        Returns how making it failed, if it did. Raises OSError if the mirror can't be read.
+        """
+        key = (parcel.mirror, refspec_of(parcel), parcel.target, depth)
+        async with self._locks.setdefault(key, anyio.Lock()):
+            if key not in self._shallow:
+                async with self._limiter:
+                    self._shallow[key] = await self._make_shallow(parcel, depth)
+        made = self._shallow[key]
+        return made if isinstance(made, Ended) else list(made)
+
+    async def _make_shallow(self, parcel: Parcel, depth: int) -> tuple[Content, ...] | Ended:
+        git_dir = Path(tempfile.mkdtemp(dir=self.folder))
+        sha256 = len(parcel.target) == 64  # noqa: PLR2004
+        for folder in ("objects", "refs"):
+            (git_dir / folder).mkdir()
+        write_config(git_dir, parse_url(parcel.url).url, sha256=sha256)
+        (git_dir / "HEAD").write_text("ref: refs/heads/master\n", "ascii")
+        here = self.git.at(git_dir)
+        source = ("--", str(parcel.mirror), refspec_of(parcel, as_branch=True))
+        ended = await here.run("fetch", "--quiet", "--no-tags", f"--depth={depth}", *source)
+        if ended.ok:
+            ended = await here.run("pack-refs", "--all")
+        if not ended.ok:
+            return ended
+        files = ["config", "HEAD", "packed-refs", "shallow"]
+        packs = [f"objects/pack/{path.name}" for path in pack_files(git_dir)]
+        return (
+            *(Content(f".git/{name}") for name in _FOLDERS),
+            *(
+                Content(f".git/{name}", path=git_dir / name)
+                for name in (*files, *packs)
+                if (git_dir / name).exists()
+            ),
         )
 
     async def update(self, parcel: Parcel, found: Found) -> list[Content] | Ended:

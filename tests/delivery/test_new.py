@@ -16,7 +16,7 @@ from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus, Node
 from asyncstack.transports.local import LocalTransport
 from tests.helpers.delivering import Lab, tree_of
-from tests.helpers.gitserver import git, make_repository, rev
+from tests.helpers.gitserver import commit_files, git, make_repository, rev
 
 pytestmark = pytest.mark.anyio
 
@@ -203,3 +203,22 @@ async def test_abandoned_work_is_swept_and_work_in_progress_is_not(lab: Lab) -> 
         folder.mkdir(parents=True)
     await lab.one()
     assert tree_of(lab.dest) == sorted([live.name, "plugin"])
+
+
+@pytest.mark.parametrize("ref", [*REFS, "SHA"])
+async def test_depth(ref: str, lab: Lab, origin: Path) -> None:
+    """GIT_DEPTH: that many commits of the ref, nothing of the others, made once for all nodes."""
+    ref = rev(origin, "master~1") if ref == "SHA" else ref
+    lab.mirror(origin, ref)
+    parcel = lab.parcel(ref)
+    (result,) = await lab.deliver(parcel, depth=1)
+    checkout = lab.dest / "plugin"
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert rev(checkout) == parcel.target == rev(origin, ref)
+    assert git("-C", checkout, "rev-list", "--all", "--count").strip() == "1"
+    assert git("-C", checkout, "status", "--porcelain", "--branch") == "## HEAD (no branch)\n"
+    assert git("-C", checkout, "fsck", "--strict", "--no-dangling") == ""
+    commit = commit_files(origin, {"new": "1"})
+    lab.mirror(origin)
+    updated = await lab.one(depth=1, update=True)
+    assert (updated.status, updated.commit, updated.message) == (FetchStatus.UPDATED, commit, "")
