@@ -6,7 +6,13 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from asyncstack.errors import AsyncstackError, LocalConfError, PluginError, UnfitNodeError
+from asyncstack.errors import (
+    AsyncstackError,
+    ConnectionLostError,
+    LocalConfError,
+    PluginError,
+    UnfitNodeError,
+)
 from asyncstack.executor.failure import SIGNALLED, signal_name
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.runtime import messages as m
@@ -117,23 +123,24 @@ class BootCollector:
                 raise self._failure(status)
 
     def ended(self) -> AsyncstackError:
-        """The error for a driver that has ended without a word of why."""
-        return self._failure(None)
+        """The error for a driver that has ended without a word of why, and its supervisor with it."""
+        if self._draft.error is not None or self._draft.die is not None:
+            return self._failure(0)
+        return ConnectionLostError(
+            self._node,
+            "all that ran there was killed while localrc was evaluated",
+            hint="was it rebooted? If it happens each time: a localrc must not kill its shell",
+        )
 
-    def _failure(self, status: int | None) -> AsyncstackError:
+    def _failure(self, status: int) -> AsyncstackError:
         draft = self._draft
         if draft.error is not None:
             return draft.error
         if draft.die is not None:
             return self._death(draft.die)
-        line, how = 0, "was killed before it had ended"
-        if status is not None:
-            signalled = status > SIGNALLED and draft.exit_called is None
-            how = (
-                f"was killed by {signal_name(status - SIGNALLED)}"
-                if signalled
-                else (f"ended the shell with status {status}")
-            )
+        line, how = 0, f"ended the shell with status {status}"
+        if status > SIGNALLED and draft.exit_called is None:
+            how = f"was killed by {signal_name(status - SIGNALLED)}"
         if draft.exit_called is not None:
             line = draft.exit_called.line
         elif draft.failed is not None and draft.failed.status == status:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncstack.events import FetchFinished
+from asyncstack.events import FetchFinished, StepStarted
+from asyncstack.journal import read_events
 from asyncstack.model import FetchStatus, Status
 from tests.ssh.lab import NodeOfLab, SshLab
 from tests.ssh.proof import assert_nothing_lost, enable_witnesses
@@ -74,6 +75,52 @@ def test_a_node_that_reboots(lab: SshLab, between: bool) -> None:
     again = lab.again("resume", directory)
     assert again.code == 0, again
     assert lab.driven() == []
+
+
+def test_a_node_that_reboots_while_it_boots(lab: SshLab) -> None:
+    """It is lost, which is not what the user wrote; nothing is run anywhere."""
+    node, other = lab.node("rebooted"), lab.node("other")
+    node.dest.mkdir()
+    os.mkfifo(node.dest / "booting")
+    lab.plugin("plugin", "")
+    waits = "if [[ $NODE_NAME == rebooted ]]; then echo here >$DEST/booting; sleep 1000; fi\n"
+    lab.write_conf(lab.enable("plugin") + "NODE_NAME=$(basename $DEST | cut -c6-)\n" + waits)
+    lab.write_inventory()
+    process, directory = lab.start_stack()
+    assert (node.dest / "booting").read_text() == "here\n"
+    power_off(lab, node)
+    node.sshd.start_again()
+    _, errors = process.communicate(timeout=90)
+    assert process.returncode == 5, errors
+    assert b"node rebooted" in errors
+    events = list(read_events(directory / "events.jsonl"))
+    assert not [event for event in events if isinstance(event, StepStarted)]
+    assert other.witness() == []
+    assert lab.driven() == []
+
+
+def test_stopping_a_run_one_of_whose_nodes_is_away(lab: SshLab) -> None:
+    """It is named, the others are stopped; once it is back it is stopped as well, and then again."""
+    lab.node("here")
+    away = lab.node("away")
+    enable_witnesses(lab, "plugin", more="[[ ${2:-} != install ]] || sleep 1000")
+    lab.write_inventory()
+    process, directory = lab.start_stack()
+    lab.wait_for(process, INSTALL | {"node": "here"}, INSTALL | {"node": "away"})
+    process.kill()
+    process.communicate()
+    away.sshd.stop()
+    stopped = lab.again("stop", directory)
+    assert stopped.code == 5, stopped
+    assert "here: nothing is left" in stopped.stdout
+    assert "away: unknown" in stopped.stdout
+    assert lab.driven(0) != []
+    away.sshd.start_again()
+    for _ in range(2):
+        stopped = lab.again("stop", directory)
+        assert stopped.code == 0, stopped
+        assert stopped.stdout.count("nothing is left") == 2
+        assert lab.driven() == []
 
 
 def test_a_supervisor_that_is_killed(lab: SshLab) -> None:
