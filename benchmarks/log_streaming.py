@@ -1,6 +1,6 @@
 """Eight nodes that print as much as they can, all at once, against eight plain ssh processes.
 
-    python benchmarks/log_streaming.py [--nodes 8] [--megabytes 50] [--rounds 3]
+    python -m benchmarks.log_streaming [--nodes 8] [--megabytes 50] [--rounds 3]
 
 Real sshd processes on loopback. The plugin's one step prints a file of text. With asyncstack the
 bytes go to the journal on the node's disk, over ssh, through redaction and framing into the step's

@@ -1,6 +1,6 @@
 """Two hundred nodes in step: the time of a barrier and the controller's memory.
 
-    python benchmarks/many_nodes.py [--nodes 200] [--plugins 1]
+    python -m benchmarks.many_nodes [--nodes 200] [--plugins 1]
 
 The nodes are embedded ones, served by another process on loopback; each has its own connection and
 its own driver, so that this machine carries the controller and all nodes at once. Steps do

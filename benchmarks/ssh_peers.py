@@ -1,6 +1,6 @@
 """The same steps on many nodes behind a slow link: asyncstack, Ansible, pyinfra and plain ssh.
 
-    python benchmarks/ssh_peers.py [--nodes 8] [--rtt 0.02] [--rounds 2]
+    python -m benchmarks.ssh_peers [--nodes 8] [--rtt 0.02] [--rounds 2]
 
 10 plugins × 5 phases of trivial steps, as in ssh_barrier.py, which also has the plain ssh: one a
 node, the whole loop, no barriers. For Ansible and pyinfra each step is a task of its own, since
