@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034,SC2154,SC2016,SC2317,SC2026,SC1011,SC1007 # cases: the library reads the variables, and the odd quoting is the point
+# shellcheck shell=bash disable=SC2034,SC2154,SC2016,SC2317,SC2329,SC2026,SC1011,SC1007 # cases: the library reads the variables, and the odd quoting is the point
 # shellcheck source=/dev/null
 source "$TREE/inc/ini-config"
 
@@ -316,4 +316,42 @@ case_an_empty_file() {
     iniuncomment f.ini a b
     iniset f.ini a b c
     file_is f.ini $'\n[a]\nb = c\n'
+}
+
+case_what_a_kill_has_cut_is_put_back() {
+    local text='' i
+    for ((i = 0; i < 50; i++)); do text+="opt_$i = value"$'\n'; done
+    printf '[a]\nlong = a long value\n%s' "$text" >f.ini
+    mkdir -p nodes/run/node
+    # As the driver has it, and killed where the file is truncated and not yet written.
+    (
+        _asyncstack_directory=$PWD/nodes/run/node
+        source "$TREE/inc/ini-config"
+        eval "real$(declare -f _asyncstack_ini_print)"
+        _asyncstack_ini_print() {
+            if [[ /proc/self/fd/1 -ef f.ini ]]; then
+                printf %s "${text:0:20}"
+                kill -KILL "$BASHPID"
+            fi
+            real_asyncstack_ini_print
+        }
+        iniset f.ini a long short
+    ) || :
+    file_is f.ini $'[a]\nlong = short\nopt'
+    (
+        _asyncstack_directory=$PWD/nodes/next/node
+        source "$TREE/inc/ini-config"
+    )
+    file_is f.ini "[a]"$'\n'"long = short"$'\n'"$text"
+    has "$(events)" "warning|ini-rescued|$PWD/f.ini was cut"
+    # Once; and what is not the beginning of that text is somebody else's.
+    printf '[a]\n' >f.ini
+    (
+        _asyncstack_directory=$PWD/nodes/next/node
+        source "$TREE/inc/ini-config"
+        iniset f.ini a b long
+        iniset f.ini a b s
+        is "$(iniget f.ini a b)" s
+    )
+    file_is f.ini $'[a]\nb = s\n'
 }
