@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from asyncstack.errors import PluginError
 from asyncstack.model import Plugin
 
-__all__ = ["FORBIDDEN_IN_REF", "PROTOCOLS", "problem_of", "secrets_in", "validate"]
+__all__ = ["FORBIDDEN_IN_REF", "PROTOCOLS", "problem_of", "secrets_in", "url_problem", "validate"]
 
 #: Of the URLs that git may be given. `ext::` runs any command; others nobody serves.
 PROTOCOLS = ("https", "http", "ssh", "git", "file")
@@ -58,7 +58,7 @@ def problem_of(plugin: Plugin) -> tuple[str, str] | None:
     """What is wrong with a plugin and the way out; None if nothing is."""
     for check, value in (
         (_name_problem, plugin.name),
-        (_url_problem, plugin.url),
+        (url_problem, plugin.url),
         (_ref_problem, plugin.ref),
     ):
         found = check(value)
@@ -78,7 +78,8 @@ def _name_problem(name: str) -> tuple[str, str] | None:
     )
 
 
-def _url_problem(url: str) -> tuple[str, str] | None:
+def url_problem(url: str) -> tuple[str, str] | None:
+    """What is wrong with a URL, credentials and all, and the way out; None if git may see it."""
     if not url:
         return "has no URL", "write: enable_plugin NAME URL [REF]"
     if url.startswith("-"):

@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from asyncstack.git.refs import RefTable
 
-__all__ = ["CHUNK", "Content", "Payload", "as_origin", "refs_of_update"]
+__all__ = ["CHUNK", "Content", "Payload", "refs_of_update"]
 
 #: Bytes that are in memory at once for each node.
 CHUNK = 512 * 1024
@@ -92,18 +92,6 @@ async def _read(file: IO[bytes]) -> bytes:
     return await anyio.to_thread.run_sync(file.read, CHUNK)
 
 
-def as_origin(refs: RefTable) -> RefTable:
-    """Return a mirror's refs as a checkout has them: its branches are origin's."""
-
-    def renamed(name: str) -> str:
-        return name.replace("refs/heads/", "refs/remotes/origin/", 1)
-
-    return RefTable(
-        {renamed(name): oid for name, oid in refs.names.items()},
-        {renamed(name): oid for name, oid in refs.peeled.items()},
-    )
-
-
 def refs_of_update(wanted: RefTable, ref: str, has: Mapping[str, str]) -> tuple[bytes, bytes]:
     """Return what `git update-ref --stdin` is told, first what goes, then what comes.
 
@@ -111,7 +99,7 @@ def refs_of_update(wanted: RefTable, ref: str, has: Mapping[str, str]) -> tuple[
     overwritten. What goes are old branches of origin's that stand in the way (a against a/b).
     """
     asked = f"refs/tags/{ref.removeprefix('refs/tags/')}"
-    names = as_origin(wanted).names
+    names = wanted.as_origin().names
     changed = {
         name: oid
         for name, oid in names.items()

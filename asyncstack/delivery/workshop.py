@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from asyncstack.delivery.payloads import Content, as_origin, refs_of_update
+from asyncstack.delivery.payloads import Content, refs_of_update
 from asyncstack.delivery.seed import refspec_of
 from asyncstack.delivery.survey import Found
 from asyncstack.delivery.values import Parcel
@@ -63,7 +63,7 @@ class Workshop:
         git_dir = Path(tempfile.mkdtemp(dir=self.folder))
         sha256 = any(len(oid) == 64 for oid in refs.names.values())  # noqa: PLR2004
         write_config(git_dir, url, sha256=sha256)
-        write_packed_refs(git_dir, as_origin(refs))
+        write_packed_refs(git_dir, refs.as_origin())
         (git_dir / "HEAD").write_text("ref: refs/heads/master\n", "ascii")
         names = ["config", "packed-refs", "HEAD"]
         branch = read_head(mirror).removeprefix("ref: ")

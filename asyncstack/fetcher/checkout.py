@@ -14,7 +14,6 @@ from asyncstack.fetcher.mirror import Source
 from asyncstack.git.commands import populate
 from asyncstack.git.layout import write_config, write_packed_refs
 from asyncstack.git.process import Ended
-from asyncstack.git.refs import RefTable
 from asyncstack.git.urls import parse_url
 
 __all__ = ["make_checkout", "move_into_place", "write_repository"]
@@ -47,23 +46,13 @@ def write_repository(tree: Path, mirror: Mirror, url: str) -> None:
     sha256 = any(len(oid) == 64 for oid in mirror.refs.names.values())  # noqa: PLR2004
     write_config(git_dir, parse_url(url).url, sha256=sha256)
     share_packs(mirror.path, git_dir)
-    write_packed_refs(git_dir, _as_origin(mirror.refs))
+    write_packed_refs(git_dir, mirror.refs.as_origin())
     (git_dir / "HEAD").write_text("ref: refs/heads/master\n", "ascii")
     if mirror.default_branch:
         head = git_dir / "refs" / "remotes" / "origin" / "HEAD"
         head.parent.mkdir(parents=True)
         branch = mirror.default_branch.removeprefix("refs/heads/")
         head.write_text(f"ref: refs/remotes/origin/{branch}\n", "utf-8")
-
-
-def _as_origin(refs: RefTable) -> RefTable:
-    def renamed(name: str) -> str:
-        return name.replace("refs/heads/", "refs/remotes/origin/", 1)
-
-    return RefTable(
-        {renamed(name): oid for name, oid in refs.names.items()},
-        {renamed(name): oid for name, oid in refs.peeled.items()},
-    )
 
 
 def move_into_place(tree: Path, directory: Path) -> str:

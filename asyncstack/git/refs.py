@@ -106,6 +106,17 @@ class RefTable:
         """Return branches and tags only: what `ls-remote` answers."""
         return {name: oid for name, oid in self.names.items() if name.startswith(_COVERED)}
 
+    def as_origin(self) -> RefTable:
+        """Return a mirror's refs as a checkout has them: its branches are origin's."""
+
+        def renamed(name: str) -> str:
+            return name.replace("refs/heads/", "refs/remotes/origin/", 1)
+
+        return RefTable(
+            {renamed(name): oid for name, oid in self.names.items()},
+            {renamed(name): oid for name, oid in self.peeled.items()},
+        )
+
     def short_names(self) -> list[str]:
         """Return branches and tags as people write them."""
         return [

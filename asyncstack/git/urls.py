@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from asyncstack.registry import PROTOCOLS
+from asyncstack.registry import url_problem
 
 __all__ = [
     "Address",
@@ -26,7 +26,6 @@ __all__ = [
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/\s@]*(?:@[^/\s@]*)*)@")
 _SCP_LIKE = re.compile(r"(?:[^/:@\s]+@)?(\[[0-9A-Fa-f:]+\]|[^/:\s]+):(?!:)")
-_HELPER = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)::")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -87,30 +86,12 @@ def redact(text: str) -> str:
 
 def check_url(url: str) -> str:
     """Say what is wrong with a URL; '' if git may see it."""
-    shown = repr(redact(url))
     if not url.strip():
         return "no URL"
-    if url.startswith("-"):
-        return f"the URL {shown} starts with '-', which git would take for an option"
-    if _UNPRINTABLE.search(url):
-        return f"the URL {shown} holds a control character"
-    return _check_protocol(url) or _check_host(url)
-
-
-def _check_protocol(url: str) -> str:
-    helper = _HELPER.match(url)
-    if helper is not None:
-        return f"the transport {helper.group(1)!r} is refused: it may run any program"
-    matched = _SCHEME.match(url)
-    if matched is not None and matched.group(1).lower() not in PROTOCOLS:
-        return f"the protocol {matched.group(1)!r} is refused (allowed: {', '.join(PROTOCOLS)})"
-    return ""
-
-
-def _check_host(url: str) -> str:
+    found = url_problem(url)
+    if found is not None:
+        return redact(found[0])
     address = parse_url(url)
-    if address.host.startswith("-"):
-        return f"the host of {redact(url)!r} starts with '-', which ssh would take for an option"
     if address.scheme != "file" and not address.host:
         return f"the URL {redact(url)!r} names no host"
     return ""

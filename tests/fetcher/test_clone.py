@@ -119,7 +119,7 @@ async def test_one_failure_stops_no_other(served: Path, server: SmartHttp, bench
     ]
     assert results[1].failure is FailureClass.NOT_FOUND
     assert "not found" in results[1].message
-    assert "refused" in results[3].message
+    assert "not allowed" in results[3].message
 
 
 async def test_plugin_without_its_folder_is_warned_about(
