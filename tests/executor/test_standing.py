@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 class _Silent:
+    pending_bytes = 0
+
     async def flush(self) -> None:
         """Nothing is kept."""
 
