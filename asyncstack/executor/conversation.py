@@ -16,9 +16,19 @@ from asyncstack.runtime.session import Session
 
 __all__ = ["Conversation", "Logs"]
 
+#: Seconds after which a node's output is written at the latest, so that it can be followed.
+FLUSH_S = 0.05
+#: Bytes that are written without waiting for that. A hop to a thread for each piece of output would
+#: cost more than the piece.
+FLUSH_BYTES = 1024 * 1024
+
 
 class Logs(Protocol):
     """Where emitted output is queued."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much is queued, for all nodes together."""
 
     async def flush(self) -> None:
         """Write the output that was emitted; called often enough to bound what is in memory."""
@@ -73,9 +83,10 @@ class Conversation:
     ) -> AsyncIterator[m.Message | bytes]:
         """What the driver says, one by one; what isn't taken is there for who asks next.
 
-        The logs are flushed behind each piece that came in. Raises TimeoutError if none comes for
-        `patience()` seconds.
+        The logs are flushed every FLUSH_S seconds, or when much has gathered. Raises TimeoutError
+        if nothing comes for `patience()` seconds.
         """
+        unwritten, silent, written = True, True, 0.0
         while True:
             while self._inbox:
                 item = self._inbox.popleft()
@@ -84,8 +95,19 @@ class Conversation:
                 elif not self._attached:  # else it may be what another controller's command met
                     time_there = m.number(item.time)
                     self.tell(self._clock.compare(self._sent, time_there, self._received))
-            await self._logs.flush()
-            items = await self._session.receive(patience())
+            due = silent or self._received - written >= FLUSH_S
+            if unwritten and (due or self._logs.pending_bytes >= FLUSH_BYTES):
+                await self._logs.flush()
+                unwritten, written = False, self._received
+            limit = patience()
+            silent = unwritten and (limit is None or limit > FLUSH_S)
+            try:
+                items = await self._session.receive(FLUSH_S if silent else limit)
+            except TimeoutError:
+                if not silent:
+                    raise
+                continue
+            unwritten, silent = True, False
             self._received = time.time()
             if not items:
                 return

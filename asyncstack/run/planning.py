@@ -56,6 +56,8 @@ class _Listener:
             found = Suspicion(event.code, event.message, event.plugin, event.path, event.line)
             self.suspicions.append((event.node, found))
 
+    pending_bytes = 0
+
     async def flush(self) -> None:
         """Nothing is kept."""
 

@@ -96,6 +96,11 @@ class Sinks:
         if data:
             self._logs.write(path, data)
 
+    @property
+    def pending_bytes(self) -> int:
+        """How much output waits for `flush`, that of all nodes together."""
+        return self._logs.pending_bytes
+
     async def flush(self) -> None:
         """Write the output that has gathered. Raises RunDirectoryError if that fails."""
         await self._logs.flush()
