@@ -121,6 +121,12 @@ def test_stopping_a_run_one_of_whose_nodes_is_away(lab: SshLab) -> None:
         assert stopped.code == 0, stopped
         assert stopped.stdout.count("nothing is left") == 2
         assert lab.driven() == []
+    # What happened until then is on the nodes; who takes the run up writes it down.
+    assert lab.again("attach", directory).code in (1, 5)
+    finals = assert_nothing_lost(lab, directory)
+    for name in ("here", "away"):  # by what TERM has met first: the command, or its shell
+        assert finals[name, "plugin", "install"] in (Status.FAILED, Status.LOST)
+        assert finals[name, "plugin", "extra"] is Status.ABORTED
 
 
 def test_a_supervisor_that_is_killed(lab: SshLab) -> None:
