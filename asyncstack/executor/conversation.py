@@ -113,6 +113,10 @@ class Conversation:
                 return
             self._inbox.extend(items)
 
+    async def read_again(self) -> None:
+        """Go on reading behind the end that was met: see `Session`."""
+        await self._session.read_again()
+
     async def ask_ahead(self, *verbs: str) -> None:
         """Say what will be asked before any phase, so that the answers are under way by then."""
         for verb in verbs:

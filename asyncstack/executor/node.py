@@ -156,9 +156,19 @@ class NodeRun:
         except ConnectionLostError as error:
             conversation.tell(tracker.close(Status.LOST, error.problem))
         else:
+            await self._end_orphan(tracker)
             conversation.tell(tracker.close(Status.LOST, "the driver was killed"))
         conversation.ended = True
         return Status.LOST
+
+    async def _end_orphan(self, tracker: NodeTracker) -> None:
+        """End a driver whose supervisor was killed, and read what it has said until then."""
+        await self.stop()
+        with suppress(TransportError):
+            await self._conversation.read_again()
+            async for item in self._conversation.heard():
+                if not isinstance(item, m.Exiting):  # that is how we have ended it
+                    self._conversation.tell(tracker.feed(item))
 
     async def _items(
         self, tracker: NodeTracker, timeout_s: float

@@ -110,6 +110,10 @@ class Session:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             await process.stdin.send(payload)
 
+    async def read_again(self) -> None:
+        """Follow the journal on, of which something may have been written since its end was read."""
+        await self.open(follow_command(self._run_id, self.node, offset=self._parser.received))
+
     async def aclose(self) -> None:
         """Let go of the channel; the driver lives on."""
         await self._channel.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -130,10 +131,12 @@ def test_stopping_a_run_one_of_whose_nodes_is_away(lab: SshLab) -> None:
 
 
 def test_a_supervisor_that_is_killed(lab: SshLab) -> None:
-    """What it watched over is lost with it, and doesn't go on in secret."""
+    """What it watched over is ended, which goes on otherwise, and what that has said is read."""
     lab.node("one")
     enable_witnesses(
-        lab, "plugin", more='[[ ${2:-} != install ]] || { kill -9 "$PPID"; sleep 1000; }'
+        lab,
+        "plugin",
+        more='[[ ${2:-} != install ]] || { kill -9 "$PPID"; while echo on; do sleep 0.01; done; }',
     )
     lab.write_inventory()
     outcome = lab.stack()
@@ -141,6 +144,38 @@ def test_a_supervisor_that_is_killed(lab: SshLab) -> None:
     finals = assert_nothing_lost(lab, outcome.directory)
     assert finals["one", "plugin", "install"] is Status.LOST
     assert finals["one", "plugin", "extra"] is Status.ABORTED
+
+
+@pytest.fixture
+def killable(lab: SshLab) -> Iterator[NodeOfLab]:
+    """A node whose processes see no others, and are ended with its first one."""
+    machine = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    if os.getuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("only root may make a machine of its own to be killed")
+    if subprocess.run([*machine, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine permits no process namespaces")
+    node = lab.node("one")
+    node.sshd.stop()
+    node.sshd.start_again(machine)
+    yield node
+    node.sshd.process.kill()
+    node.sshd.process.wait(30)
+
+
+def test_a_plugin_that_kills_all_that_it_can_see(lab: SshLab, killable: NodeOfLab) -> None:
+    """Its driver, who watches over that, and the connection's sshd: all but the first process."""
+    lab.node("two")
+    # Never here: this machine has more to be killed than the test's node.
+    ours = Path("/proc/self/ns/pid").readlink()
+    there = f'[[ $NODE_NAME$2 == oneinstall && $(readlink /proc/self/ns/pid) != "{ours}" ]]'
+    enable_witnesses(lab, "plugin", more=f"! {there} || bash -c 'kill -9 -1; sleep 1000'")
+    lab.write_inventory()
+    outcome = lab.stack()
+    assert outcome.code == 5, outcome
+    finals = assert_nothing_lost(lab, outcome.directory)
+    assert finals[killable.name, "plugin", "install"] is Status.LOST
+    assert finals["two", "plugin", "install"] is Status.OK
+    assert finals["two", "plugin", "extra"] is Status.ABORTED
 
 
 @contextmanager
