@@ -13,7 +13,9 @@ from asyncstack.cli.main import main
 from asyncstack.transports.embedded import EmbeddedServer
 
 #: What goes to the nodes; the rest (reports, logs) can do without them, and is quicker so.
-_ON_NODES = frozenset(("stack", "unstack", "clean", "fetch", "plan", "attach", "stop", "resume"))
+_ON_NODES = frozenset(
+    ("stack", "unstack", "clean", "fetch", "plan", "attach", "stop", "resume", "hosts")
+)
 
 
 def _main() -> None:
