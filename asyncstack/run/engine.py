@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import rmtree
 from typing import Literal
@@ -108,66 +109,94 @@ async def _conduct(
     take_up: bool = False,
 ) -> RunResult:
     """Journal, sinks and record around what the stages do."""
-    assert record.settings is not None
     progress = Progress()
-    started = time.monotonic()
     async with open_journal(directory) as journal:
-        redactor = Redactor()
-        for name, value in os.environ.items():
-            if is_secret(name):
-                redactor.add(value)
         seen: list[Event] = []
         all_over: list[Status] = []
         if take_up:
             seen, all_over = await _seen(directory, record, batches)
+        redactor = _redactor()
         logs = StepLogs(directory.path)
         sinks = Sinks(directory.run_id, journal, logs, display, redactor, seen)
-        stage = Stage(
-            record.settings,
-            directory.run_id,
-            redactor,
-            sinks.emit,
-            sinks,
-            sinks.finish,
-            attach=take_up,
-            booted=frozenset(event.node for event in seen if isinstance(event, NodeBooted)),
-            copies=node_copies(record.settings),
-        )
-        sinks.emit(
-            RunStarted(
-                command=record.command,
-                version=__version__,
-                local_conf=record.local_conf,
-                nodes=tuple(spec.name for specs in batches for spec in specs),
-                phases=record.phases,
-            )
-        )
-        try:
+        stage = _stage(record, redactor, sinks, seen, take_up=take_up)
+        sinks.emit(_started(record, batches))
+        if all_over:
+            nodes, plugins = recall_nodes(seen), recall_plugins(seen)
+            record = msgspec.structs.replace(record, nodes=nodes, plugins=plugins)
+        async with _concluded(record, directory, stage, sinks, progress):
             if all_over:
                 await release_nodes(batches, directory.run_id)
                 progress.end(worst(all_over))
-                nodes, plugins = recall_nodes(seen), recall_plugins(seen)
-                record = msgspec.structs.replace(record, nodes=nodes, plugins=plugins)
             else:
                 await _run(stage, directory, batches, record.plan, progress)
-        except AsyncstackError as error:
-            # What can't be taken up now may be later.
-            progress.left = take_up and not progress.opened
-            progress.exit_code = error.exit_code
-            progress.status = tell_of_nodes(error, sinks.emit, left=progress.left)
-            error.hide(redactor.text)
-            raise
-        except anyio.get_cancelled_exc_class():
-            progress.status, progress.exit_code = Status.CANCELLED, INTERRUPTED
-            raise
-        finally:
-            if not progress.left:
-                sinks.emit(progress.finished(time.monotonic() - started))
-            with CancelScope(shield=True):
-                await sinks.finish()
-            if not progress.left:
-                _write(last_record(record, progress, redactor), directory)
     return RunResult(progress.status, progress.exit_code, directory, progress.lock)
+
+
+@asynccontextmanager
+async def _concluded(
+    record: RunRecord,
+    directory: RunDirectory,
+    stage: Stage,
+    sinks: Sinks,
+    progress: Progress,
+) -> AsyncIterator[None]:
+    """Whatever becomes of the block: say how the run ended, in the journal and then in its record."""
+    started = time.monotonic()
+    try:
+        yield
+    except AsyncstackError as error:
+        # What can't be taken up now may be later.
+        progress.left = stage.attach and not progress.opened
+        progress.exit_code = error.exit_code
+        progress.status = tell_of_nodes(error, sinks.emit, left=progress.left)
+        error.hide(stage.redactor.text)
+        raise
+    except anyio.get_cancelled_exc_class():
+        progress.status, progress.exit_code = Status.CANCELLED, INTERRUPTED
+        raise
+    finally:
+        if not progress.left:
+            sinks.emit(progress.finished(time.monotonic() - started))
+        with CancelScope(shield=True):
+            await sinks.finish()
+        if not progress.left:
+            _write(last_record(record, progress, stage.redactor), directory)
+
+
+def _redactor() -> Redactor:
+    """One that knows what the environment holds; each node's localrc adds to it."""
+    redactor = Redactor()
+    for name, value in os.environ.items():
+        if is_secret(name):
+            redactor.add(value)
+    return redactor
+
+
+def _stage(
+    record: RunRecord, redactor: Redactor, sinks: Sinks, seen: Sequence[Event], *, take_up: bool
+) -> Stage:
+    assert record.settings is not None
+    return Stage(
+        record.settings,
+        record.run_id,
+        redactor,
+        sinks.emit,
+        sinks,
+        sinks.finish,
+        attach=take_up,
+        booted=frozenset(event.node for event in seen if isinstance(event, NodeBooted)),
+        copies=node_copies(record.settings),
+    )
+
+
+def _started(record: RunRecord, batches: Sequence[Sequence[NodeSpec]]) -> RunStarted:
+    return RunStarted(
+        command=record.command,
+        version=__version__,
+        local_conf=record.local_conf,
+        nodes=tuple(spec.name for specs in batches for spec in specs),
+        phases=record.phases,
+    )
 
 
 async def _seen(
