@@ -188,9 +188,8 @@ def test_a_bash_that_is_too_old(lab: Lab) -> None:
     # The version variables of bash can't be set from outside, so the fake edits what reads them.
     fake.write_text(
         "#!/bin/sh\n"
-        "for script; do :; done\n"
         'sed -e "s/{BASH_VERSINFO\\[0\\]/{OLD/; s/\\$BASH_VERSION/4.2.46(2)-release/" '
-        '"$script" >old-driver\n'
+        "driver.bash >old-driver\n"
         f"OLD=4 exec {real} --norc --noprofile ./old-driver\n"
     )
     fake.chmod(0o755)
