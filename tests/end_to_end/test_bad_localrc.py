@@ -51,10 +51,12 @@ def test_no_localrc_section(lab: Lab) -> None:
 
 
 def test_local_conf_is_a_directory(lab: Lab) -> None:
-    """What can't be read is named with the system's own words."""
+    """The file in it is what was meant."""
     folder = lab.root / "folder.conf"
     folder.mkdir()
-    assert_refused(lab.run("stack", folder), lab, f"{folder}: can't be read: Is a directory")
+    outcome = lab.run("stack", folder)
+    assert_refused(outcome, lab, f"{folder}: is a directory")
+    assert f"name the file in it: {folder}/local.conf" in outcome.stderr
 
 
 def test_a_syntax_error_names_the_line_of_local_conf(lab: Lab) -> None:
