@@ -25,11 +25,21 @@ _NEW = (FetchStatus.CLONED, FetchStatus.UPDATED)
 def fetch_heading(summary: Summary) -> list[Text]:
     """How many repositories in how much time, and what doing it concurrently gained."""
     new = [fetch for fetch in summary.fetches if fetch.status in _NEW]
-    present = [fetch for fetch in summary.fetches if fetch.status is FetchStatus.PRESENT]
+    # A mirror that was up to date is no checkout: what the nodes got from it is told.
+    present = [
+        fetch
+        for fetch in summary.fetches
+        if fetch.status is FetchStatus.PRESENT and _is_checkout(fetch, summary)
+    ]
     made = [_gain(new)] if new else []
     if present:
         made.append(f"{count(len(present), 'repository')} present already")
     return [Text("; ".join(made))] if made else []
+
+
+def _is_checkout(fetch: FetchFinished, summary: Summary) -> bool:
+    dests = summary.dests.values()
+    return not dests or any(fetch.directory.startswith(f"{dest.rstrip('/')}/") for dest in dests)
 
 
 def _gain(timed: list[FetchFinished]) -> str:

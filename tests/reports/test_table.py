@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from asyncstack.events import FetchFinished, PluginRegistered, RunFinished, RunStarted
+from asyncstack.events import (
+    FetchFinished,
+    NodeBooted,
+    PluginRegistered,
+    RunFinished,
+    RunStarted,
+)
 from asyncstack.model import FetchStatus, Mode, PhaseKey, Status
 from asyncstack.reports.matrix import matrix
 from asyncstack.reports.summary import Summary, summarise
@@ -93,6 +99,35 @@ def test_what_was_there_already_is_not_called_fetched() -> None:
     )
     summary = summarise([RunStarted(command="stack", version="0"), present])
     assert report_lines(summary, 100)[1].plain == "1 repository present already"
+
+
+def test_a_mirror_that_was_up_to_date_is_no_checkout() -> None:
+    """What a node got from it is told, not where the controller had it."""
+
+    def fetch(node: str, directory: str, status: FetchStatus) -> FetchFinished:
+        return FetchFinished(
+            plugin="p",
+            url="u",
+            ref="r",
+            directory=directory,
+            status=status,
+            node=node,
+            start=1,
+            end=2,
+            duration_s=1,
+        )
+
+    summary = summarise(
+        [
+            RunStarted(command="stack", version="0"),
+            NodeBooted(node="n", pid=1, directory="/state", dest="/opt/stack"),
+            fetch("", "/cache/git/p-0", FetchStatus.PRESENT),
+            fetch("n", "/opt/stack/p", FetchStatus.CLONED),
+            fetch("n", "/opt/stack/q", FetchStatus.PRESENT),
+        ]
+    )
+    heading = report_lines(summary, 100)[1].plain
+    assert heading == "fetched 1 repository in 1.00 s; 1 repository present already"
 
 
 def test_a_run_that_only_fetched_shows_the_repositories() -> None:
