@@ -52,7 +52,8 @@ class Conversation:
         self._ahead: dict[str, int] = {}
         self._answered: dict[int, list[m.Message]] = {}
         self._clock = ClockWatch(self.node)
-        self._sent = self._received = 0.0
+        self._sent: dict[int, float] = {}
+        self._received = 0.0
 
     def tell(self, events: Sequence[Event]) -> None:
         """Pass on what it amounts to."""
@@ -75,8 +76,10 @@ class Conversation:
 
     async def send(self, verb: str, *arguments: str) -> int:
         """Have the driver do something; what it is told before that comes first."""
-        self._sent = time.time()
-        return await self._session.send(verb, *arguments)
+        sent = time.time()
+        sequence = await self._session.send(verb, *arguments)
+        self._sent[sequence] = sent
+        return sequence
 
     async def heard(
         self, patience: Callable[[], float | None] = lambda: None
@@ -92,9 +95,10 @@ class Conversation:
                 item = self._inbox.popleft()
                 if not isinstance(item, m.Received):
                     yield item
-                elif not self._attached:  # else it may be what another controller's command met
-                    time_there = m.number(item.time)
-                    self.tell(self._clock.compare(self._sent, time_there, self._received))
+                # By its number: several may be under way. Attached, it may have had another sender.
+                elif (sent := self._sent.pop(item.sequence, None)) and not self._attached:
+                    there = m.number(item.time)
+                    self.tell(self._clock.compare(sent, there, self._received))
             due = silent or self._received - written >= FLUSH_S
             if unwritten and (due or self._logs.pending_bytes >= FLUSH_BYTES):
                 await self._logs.flush()

@@ -640,7 +640,7 @@ _asyncstack_serve() {
         # One end of a round trip, by which the controller compares our clock with its own. It goes
         # out with what is told next.
         _asyncstack_clock
-        _asyncstack_held+=$'\036'$_asyncstack_nonce$'\037received\037'$_asyncstack_time$'\n'
+        _asyncstack_held+=$'\036'$_asyncstack_nonce$'\037received\037'$1$'\037'$_asyncstack_time$'\n'
         case $2 in
         phase)
             if ((_asyncstack_errexit)); then builtin set -e; fi

@@ -335,8 +335,9 @@ class Span(Message, frozen=True, array_like=True):
 
 
 class Received(Message, frozen=True, array_like=True):
-    """A command has come; the time is when, by the node's clock."""
+    """The command with this number has come; the time is when, by the node's clock."""
 
+    sequence: int
     time: str
 
 
