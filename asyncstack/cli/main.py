@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 import tempfile
 import traceback
@@ -13,6 +14,8 @@ from asyncstack.errors import AsyncstackError
 
 __all__ = ["main"]
 
+#: New objects after which the collector has a look; Python's own default is 700.
+_GC_THRESHOLD = 10_000
 _WRONG, _BUG, _INTERRUPTED = 2, 70, 130
 _UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG))
 
@@ -23,7 +26,12 @@ def main(before: Callable[[], None] | None = None) -> None:
     `before` is done first; what it raises is told like anything else that goes wrong.
     """
     secure_streams()
-    sys.exit(_flushed(_run(before)))
+    # Most of what a run makes it keeps, or lets go without a cycle: fewer looks for those.
+    gc.set_threshold(_GC_THRESHOLD)
+    code = _flushed(_run(before))
+    # All goes with the process. To look through it once more for cycles took 70 ms.
+    gc.freeze()
+    sys.exit(code)
 
 
 def _flushed(code: int) -> int:
