@@ -15,6 +15,7 @@ import argparse
 import datetime as dt
 import itertools
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -74,6 +75,8 @@ def ours(lab: SshLab, expected: bytes) -> float:
     logs = [outcome.directory / s.log for s in outcome.of(StepFinished) if s.phase == "install"]
     assert [log.read_bytes() == expected for log in logs] == [True] * len(lab.nodes)
     opened = [e for e in outcome.of(BarrierOpened) if e.mode is Mode.STACK]
+    # A virtual machine pays for each page that it never had before: both ways write where it had some.
+    shutil.rmtree(outcome.directory)
     (seconds,) = [
         (
             dt.datetime.fromisoformat(b.timestamp) - dt.datetime.fromisoformat(a.timestamp)
