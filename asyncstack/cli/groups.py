@@ -129,7 +129,14 @@ def _running(
     step_timeout: o.StepTimeout = 0,
     run_dir: o.RunDir = None,
     trace: o.Trace = False,
+    devstack: o.Devstack = "",
 ) -> RunSettings:
+    if devstack:
+        raise SettingsError(
+            f"--devstack {devstack}: this version can't drive a DevStack checkout yet",
+            hint="asyncstack plan --deep lists the plugins that need one: bring their checkouts with "
+            "asyncstack fetch, then run stack.sh in it with ERROR_ON_CLONE=True",
+        )
     return RunSettings(dest=dest, step_timeout_s=step_timeout, run_directory=run_dir, trace=trace)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Deep",
     "Dest",
     "Detach",
+    "Devstack",
     "FetchFrom",
     "FetchSource",
     "Filter",
@@ -204,6 +205,8 @@ RunDir = Annotated[
 Trace = Annotated[
     bool, typer.Option("--trace", help="Turn bash's xtrace on in the plugins (slower).")
 ]
+# Not listed until there is something that it does: the error says what to do instead.
+Devstack = Annotated[str, typer.Option(metavar="DIR", hidden=True)]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Start the run, print its id and return; see logs, stop.")
 ]

@@ -152,6 +152,16 @@ def test_a_choice_of_nodes_needs_nodes(program: Program, command: str, option: s
     assert f"{option} compute: there is no inventory" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["stack", "unstack", "clean"])
+def test_what_a_devstack_checkout_is_needed_for_is_said(program: Program, command: str) -> None:
+    """The error of a missing core function names --devstack: who follows that is not left alone."""
+    write_local_conf(program.folder)
+    result = program.run(command, "--devstack", "/opt/devstack")
+    assert result.returncode == 2
+    assert "--devstack /opt/devstack: this version can't" in result.stderr
+    assert "asyncstack plan --deep" in result.stderr
+
+
 def test_an_error_on_purpose_is_its_message_and_its_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
