@@ -147,14 +147,23 @@ class LiveState:
         self.running[event.node] = Running(event.plugin, phase, now)
 
     def _step_finished(self, event: StepFinished) -> None:
-        if event.status is Status.SKIPPED and event.plugin.startswith("@"):
-            return  # no plugin, and nothing to do: not worth a row
         cell = self._cell(event)
         cell.running = max(0, cell.running - 1)
+        self.running.pop(event.node, None)
+        if event.status is Status.SKIPPED and event.plugin.startswith("@"):
+            self._forget(event.plugin)
+            return
         cell.done += 1
         cell.seconds = max(cell.seconds, event.duration_s)
         cell.status = worst((cell.status, event.status))
-        self.running.pop(event.node, None)
+
+    def _forget(self, plugin: str) -> None:
+        """Leave out what is no plugin and has found nothing to do anywhere: not worth a row."""
+        cells = {key: cell for key, cell in self.cells.items() if key[0] == plugin}
+        if not any(cell.running or cell.done for cell in cells.values()):
+            self.plugins.pop(plugin, None)
+            for key in cells:
+                del self.cells[key]
 
     def _output(self, event: StepOutput) -> None:
         running = self.running.get(event.node)

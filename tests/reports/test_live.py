@@ -112,6 +112,19 @@ def test_the_matrix_has_a_row_for_plugins_that_wait() -> None:
     assert rows == {"a": ["1.50", "s"], "b": ["▶", "0:03"], "c": []}
 
 
+def test_what_had_nothing_to_do_is_gone_when_all_know_it() -> None:
+    """A step that is none of a plugin's: no row that runs for ever, and no row that says nothing."""
+    two = RunStarted(command="stack", version="", local_conf="", nodes=("a", "b"))
+    beginnings = [begun("@packages", "a"), begun("@packages", "b")]
+    first, second = (ended("@packages", node, Status.SKIPPED) for node in ("a", "b"))
+    assert "@packages" in shown(two, *beginnings, first)
+    text = shown(two, *beginnings, first, second)
+    assert "@packages" not in text
+    assert "\N{BLACK RIGHT-POINTING TRIANGLE}" not in text
+    did = ended("@packages", "b")
+    assert "@packages" in shown(two, *beginnings, did, first)
+
+
 def test_a_failure_has_a_mark() -> None:
     assert "✗ 1.50 s" in shown(INSTALL, begun("p"), ended("p", status=Status.FAILED), begun("q"))
 
