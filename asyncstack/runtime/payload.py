@@ -50,7 +50,7 @@ def build_payload(settings: DriverSettings, files: dict[str, tuple[bytes, int]])
         ("settings", settings.render().encode(), 0o600),
         *((f"devstack/{path}", content, mode) for path, (content, mode) in files.items()),
     ]
-    return _common() + gzip.compress(_packed(own, whole=True), _LEVEL, mtime=0)
+    return _common() + gzip.compress(_packed(own, last=True), _LEVEL, mtime=0)
 
 
 def unpack_texts(archive: bytes) -> dict[str, str]:
@@ -79,7 +79,7 @@ def _common() -> bytes:
     """
     driver = ("driver.bash", (_HERE / "driver.bash").read_bytes(), 0o600)
     tree = ((f"devstack/{path}", content, mode) for path, content, mode in _read_tree())
-    return gzip.compress(_packed([driver, *tree], whole=False), _LEVEL, mtime=0)
+    return gzip.compress(_packed([driver, *tree], last=False), _LEVEL, mtime=0)
 
 
 def _read_tree() -> Iterator[tuple[str, bytes, int]]:
@@ -92,14 +92,23 @@ def _read_tree() -> Iterator[tuple[str, bytes, int]]:
             yield path.relative_to(root).as_posix(), content, mode
 
 
-def _packed(files: Iterable[tuple[str, bytes, int]], *, whole: bool) -> bytes:
-    """An archive of (path, content, mode); without its end unless it is to be `whole`."""
+def _packed(files: Iterable[tuple[str, bytes, int]], *, last: bool) -> bytes:
+    """An archive of (path, content, mode), with its end if it is the `last` part of the whole.
+
+    In the others, which are ours, files alike are links to the first of them: two of three in the
+    tree are the same placeholder, and to make files is most of what unpacking costs a node.
+    """
     buffer = io.BytesIO()
+    first: dict[tuple[bytes, int], str] = {}
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path, content, mode in files:
             entry = tarfile.TarInfo(path)
-            entry.size = len(content)
             entry.mode = mode
+            like = path if last else first.setdefault((content, mode), path)
+            if like == path:
+                entry.size = len(content)
+            else:
+                entry.type, entry.linkname = tarfile.LNKTYPE, like
             archive.addfile(entry, io.BytesIO(content))
         end = archive.offset
-    return buffer.getvalue() if whole else buffer.getvalue()[:end]
+    return buffer.getvalue() if last else buffer.getvalue()[:end]
