@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import settings
 # A busy machine is no failure: hypothesis would take 200 ms for one example as such.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Under nohup all that the tests start would ignore a closed terminal, and so would the plugins.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _OWN = ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
