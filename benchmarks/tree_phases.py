@@ -69,7 +69,10 @@ def measure(top: Path, destination: Path, names: list[str], *, traced: bool) -> 
         text=True,
         check=False,
     ).stdout
-    return int(output.rpartition("result ")[2]) / 1000
+    _, found, result = output.rpartition("result ")
+    if not found:
+        raise SystemExit(f"with {top}: one of the plugins ends the shell; leave it out")
+    return int(result) / 1000
 
 
 def main() -> int:

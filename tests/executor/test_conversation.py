@@ -16,15 +16,9 @@ from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import new_nonce, start_driver
 from asyncstack.transports.local import LocalTransport
 from tests.helpers.lab import Lab
+from tests.helpers.logs import NoLogs
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-class _Unlogged:
-    pending_bytes = 0
-
-    async def flush(self) -> None:
-        """Nothing is kept."""
 
 
 async def test_a_clock_is_read_against_the_command_that_it_answers(
@@ -43,7 +37,7 @@ async def test_a_clock_is_read_against_the_command_that_it_answers(
         reconnect_s=0,
         on_connection=lambda *_: None,
     ) as session:
-        conversation = Conversation(session, heard.append, _Unlogged(), attached=False)
+        conversation = Conversation(session, heard.append, NoLogs(), attached=False)
         first = await conversation.send("inspect")
         journal = lab.state / "asyncstack/nodes/clocks/here/journal"
         while not (journal.exists() and b"\x1fdone\x1f%d\n" % first in journal.read_bytes()):

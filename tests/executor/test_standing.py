@@ -17,15 +17,9 @@ from asyncstack.runtime.session import new_nonce
 from asyncstack.transports.local import LocalTransport
 from tests.helpers.gitserver import git
 from tests.helpers.lab import Lab
+from tests.helpers.logs import NoLogs
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-
-class _Silent:
-    pending_bytes = 0
-
-    async def flush(self) -> None:
-        """Nothing is kept."""
 
 
 def _ignore(_: Event) -> None:
@@ -37,7 +31,7 @@ async def _standing(lab: Lab, localrc: str) -> dict[str, Standing]:
     path = lab.write_conf(localrc)
     launch = Launch(DriverSettings(nonce=new_nonce()), read_local_conf(path).node_files(dest=""))
     transport = LocalTransport(Node("here"))
-    opened = open_node(transport, "standing", launch, _ignore, _Silent(), keep_top_dir=False)
+    opened = open_node(transport, "standing", launch, _ignore, NoLogs(), keep_top_dir=False)
     async with opened as node:
         await node.ask_ahead()
         await node.boot(path, lambda _: None)
