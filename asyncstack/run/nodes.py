@@ -25,6 +25,7 @@ from asyncstack.plan import PlannedPhase, plan_phases
 from asyncstack.settings import NodeSettings, RunSettings
 from asyncstack.transports.base import Ask, Transport
 from asyncstack.transports.local import LocalTransport
+from asyncstack.transports.sonames import look_up_in_cache
 
 if TYPE_CHECKING:
     from asyncstack.transports.ssh import SshAccess
@@ -95,12 +96,13 @@ def _ways(settings: NodeSettings, ask: Ask | None) -> Callable[[InventoryHost], 
     def reach(host: InventoryHost) -> Transport:
         if host.connection == "local":
             return LocalTransport(host.node)
-        # The import costs 0.2 s, which only who has remote nodes is to pay.
-        from asyncstack.transports.ssh import (  # noqa: PLC0415
-            SshAccess,
-            SshOptions,
-            SshTransport,
-        )
+        # The import costs 0.1 s, which only who has remote nodes is to pay.
+        with look_up_in_cache():
+            from asyncstack.transports.ssh import (  # noqa: PLC0415
+                SshAccess,
+                SshOptions,
+                SshTransport,
+            )
 
         if not shared:
             shared.append(SshAccess(ask))
