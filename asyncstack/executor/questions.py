@@ -30,7 +30,7 @@ __all__ = [
 GIT_VERSION = "2.25"
 
 #: What every run asks, and can ask before a node has booted: nothing comes of it there.
-AHEAD = ("survey",)
+AHEAD = ("survey", "preflight")
 
 
 class Inspection(Struct, frozen=True):
@@ -53,7 +53,10 @@ async def prepare(conversation: Conversation) -> list[UnfitNodeError]:
     It waits for a package manager that somebody else runs on the node.
     """
     errors: list[UnfitNodeError] = []
-    for message in await conversation.ask("prepare"):
+    answers = await conversation.ask("preflight")
+    if any(isinstance(answer, m.Absent) for answer in answers):
+        answers += await conversation.ask("prepare")
+    for message in answers:
         match message:
             case m.Unprepared(path, problem, setting):
                 errors.append(_unprepared(conversation.node, path, problem, setting))

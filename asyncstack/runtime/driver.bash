@@ -501,7 +501,7 @@ _asyncstack_repositories() {
 
 # _asyncstack_prepare: $DEST and $DATA_DIR, as stack.sh makes them: existing ones are left alone.
 _asyncstack_prepare() {
-    local directory made=1 setting=DEST
+    local directory setting=DEST
     for directory in "$DEST" "${DATA_DIR:-$DEST/data}"; do
         # As in DevStack it doesn't follow a DEST of localrc.
         [[ $directory == "$DEST"/* || $directory == "$DEST" ]] || setting=DATA_DIR
@@ -510,18 +510,27 @@ _asyncstack_prepare() {
         sudo mkdir -p -- "$directory" && sudo chown -R "$STACK_USER" "$directory" &&
             sudo chmod 0755 "$directory" && continue
         _asyncstack_emit unprepared "$directory" "can't be created" "$setting"
-        made=0
-        break
+        return 0
     done
-    if ((made)) && [[ ! -w $DEST || ! -x $DEST ]]; then
-        _asyncstack_emit unprepared "$DEST" "is not writable by $(id -un)"
-    fi
-    _asyncstack_preflight
+    _asyncstack_check_dest
 }
 
-# _asyncstack_preflight: what would make the run fail later. Better known before it has begun.
+# _asyncstack_check_dest: is there room in $DEST, and may we use it?
+_asyncstack_check_dest() {
+    local free size
+    if [[ ! -w $DEST || ! -x $DEST ]]; then
+        _asyncstack_emit unprepared "$DEST" "is not writable by $(id -un)"
+    fi
+    builtin read -r free size <<<"$(exec stat -f -c '%a %S' -- "$DEST" 2>/dev/null)"
+    if [[ $free$size =~ ^[0-9]+$ ]] && ((free * size < 1024 * 1024 * 1024)); then
+        _asyncstack_emit warning disk-low "only $((free * size / 1024 / 1024)) MiB are free in $DEST"
+    fi
+}
+
+# _asyncstack_preflight: what would make the run fail later. Better known before it has begun. It changes
+# nothing, so that it can be asked for before anybody knows whether there will be a run.
 _asyncstack_preflight() {
-    local version major minor free size other
+    local version major minor other directory absent=0
     version=$(exec git --version)
     version=${version#git version }
     IFS=. builtin read -r major minor _ <<<"$version"
@@ -537,10 +546,13 @@ _asyncstack_preflight() {
             "logind ends all that $USER runs with the last login (KillUserProcesses), so this run \
 does not outlive a lost connection; to change that: loginctl enable-linger $USER"
     fi
-    builtin read -r free size <<<"$(exec stat -f -c '%a %S' -- "$DEST" 2>/dev/null)"
-    if [[ $free$size =~ ^[0-9]+$ ]] && ((free * size < 1024 * 1024 * 1024)); then
-        _asyncstack_emit warning disk-low "only $((free * size / 1024 / 1024)) MiB are free in $DEST"
-    fi
+    for directory in "$DEST" "${DATA_DIR:-$DEST/data}"; do
+        if [[ ! -d $directory ]]; then
+            _asyncstack_emit absent "$directory"
+            absent=1
+        fi
+    done
+    ((absent)) || _asyncstack_check_dest
     for other in "$_asyncstack_directory"/../../*/*/alive; do
         if [[ ! $other -ef $_asyncstack_directory/alive && -e $other ]] &&
             ! command flock -n -s "$other" true; then
@@ -652,6 +664,7 @@ _asyncstack_serve() {
         repositories) _asyncstack_repositories ;;
         survey) _asyncstack_survey ;;
         verify) _asyncstack_verify ;;
+        preflight) _asyncstack_preflight ;;
         prepare) _asyncstack_prepare ;;
         quit)
             builtin trap - EXIT

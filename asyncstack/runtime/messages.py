@@ -11,6 +11,7 @@ from asyncstack.model import Usage
 from asyncstack.runtime.framing import Frame
 
 __all__ = [
+    "Absent",
     "Bare",
     "Begin",
     "Checkout",
@@ -177,6 +178,12 @@ class Repository(Message, frozen=True, array_like=True):
     url: str
     directory: str
     ref: str
+
+
+class Absent(Message, frozen=True, array_like=True):
+    """$DEST or $DATA_DIR is not there yet."""
+
+    path: str
 
 
 class Unprepared(Message, frozen=True, array_like=True):
@@ -362,6 +369,7 @@ _KINDS: dict[str, type[Message]] = {
     "checkout": Checkout,
     "bare": Bare,
     "repository": Repository,
+    "absent": Absent,
     "unprepared": Unprepared,
     "warning": Warning_,
     "missing": Missing,
