@@ -44,8 +44,11 @@ async def run_phases(
     policy: Policy,
     on_barrier: Callable[[PhaseKey], Awaitable[bool]],
     step_timeout_s: float = 0.0,
+    quits: bool = True,
 ) -> None:
     """Run all phases on all nodes. How each node ended is its `status`.
+
+    `quits`: no driver is asked anything after the last phase, and each may end right behind it.
 
     A node whose run ended early stops the others at the next barrier, never in the middle of a
     step, unless `policy` lets them go on. `on_barrier` is called when all nodes are through with a
@@ -55,7 +58,7 @@ async def run_phases(
 
     async def work(node: NodeRun, phase: PlannedPhase) -> None:
         if node.status is Status.RUNNING:
-            await node.run_phase(phase, step_timeout_s)
+            await node.run_phase(phase, step_timeout_s, last=quits and phase is phases[-1])
             finished[node.name] = time.monotonic()
 
     async def barrier(phase: PlannedPhase) -> bool:

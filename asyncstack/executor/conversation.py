@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from asyncstack.errors import ConnectionLostError
 from asyncstack.events import Emit, Event, StepOutput, Warned
@@ -14,7 +14,10 @@ from asyncstack.executor.tracker import driver_log
 from asyncstack.runtime import messages as m
 from asyncstack.runtime.session import Session
 
-__all__ = ["Conversation", "Logs"]
+__all__ = ["Conversation", "Forget", "Logs"]
+
+#: What goes when a driver has quit: what only the run needed, or TOP_DIR too.
+Forget = Literal["some", "all"]
 
 #: Seconds after which a node's output is written at the latest, so that it can be followed.
 FLUSH_S = 0.05
@@ -149,14 +152,19 @@ class Conversation:
         self.ended = True
         raise ConnectionLostError(self.node, f"the driver ended while it was asked to {verb}")
 
-    async def quit(self, *, forget: str) -> bool:
+    async def quit_ahead(self, forget: Forget) -> None:
+        """Have the driver end by itself when it has done what it was told; see `quit`, which follows."""
+        self._ahead["quit"] = await self.send("quit", forget)
+
+    async def quit(self, forget: Forget) -> bool:
         """Let the driver end by itself, and read what it still has to say.
 
         `forget` is what may go then: `some` (what only the run needed) or `all`, TOP_DIR too; True
         if it is gone. Raises ConnectionLostError.
         """
         self.ended = True
-        await self.send("quit", forget)
+        if not self._ahead.pop("quit", 0):
+            await self.send("quit", forget)
         # Up to the supervisor's word and no further: a daemon may go on printing for ever.
         async for item in self.heard():
             if isinstance(item, bytes):

@@ -14,7 +14,7 @@ from asyncstack.events import Emit, Warned
 from asyncstack.executor import questions
 from asyncstack.executor.boot import Boot
 from asyncstack.executor.booting import hear_boot
-from asyncstack.executor.conversation import Conversation
+from asyncstack.executor.conversation import Conversation, Forget
 from asyncstack.executor.tracker import NodeTracker
 from asyncstack.model import Declaration, Plugin, Status
 from asyncstack.plan import PlannedPhase
@@ -31,10 +31,19 @@ STOP_TIMEOUT_S = 15.0
 
 
 class NodeRun:
-    """A node whose driver has been started. Made by `open_node`; one task at a time."""
+    """A node whose driver has been started. Made by `open_node`; one task at a time.
+
+    `forget` is what goes with the driver: see `Conversation.quit`.
+    """
 
     def __init__(
-        self, transport: Transport, run_id: str, conversation: Conversation, emit: Emit
+        self,
+        transport: Transport,
+        run_id: str,
+        conversation: Conversation,
+        emit: Emit,
+        *,
+        forget: Forget,
     ) -> None:
         self.name = transport.node.name
         self.status = Status.RUNNING
@@ -47,6 +56,7 @@ class NodeRun:
         self._run_id = run_id
         self._conversation = conversation
         self._emit = emit
+        self._forget: Forget = forget
         self._tracker: NodeTracker | None = None
         self._stopped = False
 
@@ -100,10 +110,12 @@ class NodeRun:
         """The define_plugin and plugin_requires calls so far."""
         return self._tracker.declarations if self._tracker else []
 
-    async def run_phase(self, phase: PlannedPhase, step_timeout_s: float = 0.0) -> None:
+    async def run_phase(
+        self, phase: PlannedPhase, step_timeout_s: float = 0.0, *, last: bool = False
+    ) -> None:
         """Run one phase to its end; afterwards `status` says how the node stands.
 
-        A failed step, a timeout (0: none) or a lost driver is told by status and events. If this
+        `last`: the driver is asked nothing behind it, and may end by itself right away. A failed step, a timeout (0: none) or a lost driver is told by status and events. If this
         is cancelled, the open step is `cancelled`; the driver is stopped by `open_node`.
         """
         tracker, tell = self._tracker, self._conversation.tell
@@ -112,7 +124,7 @@ class NodeRun:
             return
         tell(tracker.start_phase(phase))
         try:
-            status = await self._drive(phase, tracker, step_timeout_s)
+            status = await self._drive(phase, tracker, step_timeout_s, last=last)
         except anyio.get_cancelled_exc_class():
             self.status = Status.CANCELLED
             tell(tracker.close(Status.CANCELLED, "interrupted"))
@@ -133,7 +145,9 @@ class NodeRun:
         assert self._tracker is not None
         self._conversation.tell(self._tracker.skip_phase(phase, message))
 
-    async def _drive(self, phase: PlannedPhase, tracker: NodeTracker, timeout_s: float) -> Status:
+    async def _drive(
+        self, phase: PlannedPhase, tracker: NodeTracker, timeout_s: float, *, last: bool
+    ) -> Status:
         """Have the driver do a phase, and pass on what it says until it has."""
         failures = tracker.failures
         conversation = self._conversation
@@ -141,6 +155,8 @@ class NodeRun:
             sequence = await conversation.send(
                 "phase", phase.key.mode, phase.key.phase or "-", *phase.parts
             )
+            if last:
+                await self._conversation.quit_ahead(self._forget)
             async for item in self._items(tracker, timeout_s):
                 if item == m.Done(sequence):
                     return Status.FAILED if tracker.failures > failures else Status.OK
@@ -190,11 +206,11 @@ class NodeRun:
             else:
                 return
 
-    async def quit(self, *, forget: str) -> bool:
+    async def quit(self) -> bool:
         """Let the driver end by itself; True if what it left was removed: see `Conversation`."""
         if not self._conversation.ended:
             with suppress(ConnectionLostError):  # nothing is left to be lost
-                return await self._conversation.quit(forget=forget)
+                return await self._conversation.quit(self._forget)
         return False
 
     def leave(self) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from asyncstack.errors import AsyncstackError
 from asyncstack.events import ConnectionChanged, Emit
-from asyncstack.executor.conversation import Conversation, Logs
+from asyncstack.executor.conversation import Conversation, Forget, Logs
 from asyncstack.executor.node import STOP_GRACE_S, STOP_TIMEOUT_S, NodeRun
 from asyncstack.model import Status
 from asyncstack.runtime.payload import DriverSettings
@@ -57,10 +57,11 @@ async def open_node(
     try:
         async with _channel(transport, run_id, driver, emit) as session:
             conversation = Conversation(session, emit, logs, attached=driver is None)
-            node = NodeRun(transport, run_id, conversation, emit)
+            forget: Forget = "some" if keep_top_dir else "all"
+            node = NodeRun(transport, run_id, conversation, emit, forget=forget)
             try:
                 yield node
-                forgotten = await node.quit(forget="some" if keep_top_dir else "all")
+                forgotten = await node.quit()
             except BaseException:
                 await node.stop()
                 raise

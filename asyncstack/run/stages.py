@@ -110,6 +110,8 @@ async def run_all(
         policy=Policy(keep_going=settings.keep_going, max_fail=settings.max_fail),
         on_barrier=on_barrier,
         step_timeout_s=stage.settings.step_timeout_s,
+        # What can be prefetched is asked of the drivers behind that phase.
+        quits=not (stage.settings.fetch.prefetch and phases[-1].key.mode is Mode.SOURCE),
     )
     return worst(node.status for node in nodes)
 

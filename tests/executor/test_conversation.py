@@ -46,7 +46,7 @@ async def test_a_clock_is_read_against_the_command_that_it_answers(
         while time.monotonic() < until:
             os.sched_yield()
         await conversation.ask("inspect")
-        await conversation.quit(forget="all")
+        await conversation.quit("all")
     offsets = [event for event in heard if isinstance(event, ClockCompared)]
     assert offsets
     for event in offsets:
