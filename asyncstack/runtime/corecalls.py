@@ -14,8 +14,9 @@ from msgspec import Struct
 
 __all__ = ["CoreCall", "core_calls", "core_functions"]
 
-_TABLE = Path(__file__).parent / "tree" / "lib-functions.txt"
+_STUBS = Path(__file__).parent / "tree" / "inc" / "core-stubs"
 
+_STUB = re.compile(r"^(\S+)\(\) \{ _asyncstack_stub '?(.*?)'?; \}$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _DEFINITION = re.compile(r"^\s*(?:function\s+([\w.:-]+)|([\w.:-]+)\s*\(\s*\))")
 # After the beginning of a line or an operator, and any reserved words there.
@@ -37,8 +38,7 @@ class CoreCall(Struct, frozen=True):
 
 def core_functions() -> dict[str, str]:
     """The functions of DevStack's core services and the library that each belongs to."""
-    lines = _TABLE.read_text("utf-8").splitlines()
-    return dict(line.split("\t", 1) for line in lines if "\t" in line and line[0] != "#")
+    return dict(_STUB.findall(_STUBS.read_text("utf-8")))
 
 
 def core_calls(

@@ -88,7 +88,7 @@ case_identity_needs_a_client() {
     has "$(calls)" "user create u --password p --domain=default --email=u@x --or-show"
 }
 
-case_the_table_can_be_read() {
-    no grep -nvP '^[A-Za-z_][\w.-]*\t\S.*$' "$TREE/lib-functions.txt"
-    is "$(cut -f1 "$TREE/lib-functions.txt" | sort | uniq -d)" ""
+case_the_stubs_are_of_one_form_and_none_comes_twice() {
+    no grep -nvP '^([A-Za-z_][\w.-]*\(\) \{ _asyncstack_stub ([\w/-]+|'"'[^']+'"'); \}|#.*|)$' "$TREE/inc/core-stubs"
+    is "$(cut -d'(' -f1 "$TREE/inc/core-stubs" | grep -v '^#' | sort | uniq -d)" ""
 }
