@@ -57,7 +57,10 @@ unset BASH_ENV ENV
 read -r nonce <nonce
 bash --norc --noprofile ./driver.bash "$launcher" 9>&-
 status=$?
-printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$(date +%s.%6N)"
+# One that was told to quit has no step open whose end anybody asks for.
+now=0
+[ -e forget ] || now=$(date +%s.%6N)
+printf '\036%s\037exited\037%s\037%s\n' "$nonce" "$status" "$now"
 """
 
 # Only one start is under way in a directory. One that was there before belongs to a connection
@@ -84,7 +87,7 @@ _START = r"""
 fail() { printf '%s\n' "$1" >&2; exit 96; }
 umask 077
 missing=
-for program in bash git setsid flock mkfifo tail tar gzip; do
+for program in bash git setsid flock tail tar gzip; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing${missing:+, }$program is missing"
 done
 [ -z "$missing" ] || fail "$missing"
@@ -99,8 +102,8 @@ elif [ -n "$started" ]; then
     exit 98
 else
     [ ! -e commands ] && [ ! -e loop ] || rm -f commands loop
-    head -c "$payload_size" | tar -xzf - || fail "$directory can't be written"
-    mkfifo commands loop && : >journal && echo "$token" >started || fail "$directory can't be written"
+    head -c "$payload_size" | tar -xzf - && : >journal && echo "$token" >started ||
+        fail "$directory can't be written"
     driver="$supervise"
     begun=
     if [ -d /run/systemd/system ]; then
@@ -111,7 +114,7 @@ else
                 </dev/null 2>/dev/null 8>&-)
         fi
     fi
-    [ -n "$begun" ] || [ -e pid ] || begun=$(setsid -f sh -c "$driver" asyncstack setsid 8>&-)
+    [ -n "$begun" ] || [ -e pid ] || begun=$(exec setsid -f sh -c "$driver" asyncstack setsid 8>&-)
     [ -n "$begun" ] || fail "the driver can't be started"
 fi
 exec 8>&-
@@ -130,9 +133,10 @@ exec 8>&-
 # or our stdin is all that was closed) the exit status says so. What reads our stdin is a child, for
 # a shell that waits for a child reaps the others: tail takes a zombie for a process.
 _FOLLOW = r"""
-exec 3<&0
-flock -s alive true >/dev/null 2>&1 &
+exec 3<&0 6<alive
+flock -s 6 >/dev/null 2>&1 &
 waiter=$!
+exec 6<&-
 tail -c "+$from" -s 0.2 -f --pid="$waiter" journal &
 follower=$!
 exec >/dev/null 2>&1
@@ -145,7 +149,7 @@ exec >/dev/null 2>&1
 ) <&3 7<>commands
 read=$?
 kill "$follower" "$waiter" 2>/dev/null
-flock -n -s alive true || exit 1
+flock -n -s 6 6<alive || exit 1
 [ "$read" = 0 ] && read -r wanted <forget || exit 0
 d=$PWD
 if [ "$wanted" = all ]; then $forget_all; else $forget_some; fi
@@ -155,12 +159,10 @@ exit 97
 # What a run needs no more once its journal was read, from the directory in $d. All of it; then what
 # was made for it, if nobody else has something there: nodes/RUN, nodes, ours. Or without TOP_DIR:
 # services that the plugins started may use it.
-_FORGET_ALL = (
-    'cd /; rm -rf "$d"; for up in 1 2 3; do d=${d%/*}; rmdir "$d" 2>/dev/null || break; done'
-)
+_FORGET_ALL = 'cd /; rm -rf "$d"; d=${d%/*}; rmdir "$d" "${d%/*}" "${d%/*/*}" 2>/dev/null'
 _FORGET_SOME = (
     'cd "$d" 2>/dev/null && rm -f alive commands driver.bash forget journal loop nonce pid settings '
-    'started starting stopped; cd /; rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null'
+    'started starting stopped; cd /; rmdir "$d" "${d%/*}" 2>/dev/null'
 )
 
 # All processes of the driver's session, told apart from a later one with the same number by the

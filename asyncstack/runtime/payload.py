@@ -18,6 +18,8 @@ __all__ = ["DriverSettings", "build_payload", "unpack_texts"]
 _HERE = Path(__file__).parent
 #: Of compression: it saves four fifths of the bytes, and more effort hardly any more.
 _LEVEL = 6
+#: The driver's pipes. They come with the rest, so that nobody has to make them there.
+_FIFOS = ("commands", "loop")
 
 
 class DriverSettings(Struct, frozen=True, kw_only=True):
@@ -50,7 +52,7 @@ def build_payload(settings: DriverSettings, files: dict[str, tuple[bytes, int]])
         ("settings", settings.render().encode(), 0o600),
         *((f"devstack/{path}", content, mode) for path, (content, mode) in files.items()),
     ]
-    return _common() + gzip.compress(_packed(own, last=True), _LEVEL, mtime=0)
+    return _common() + gzip.compress(_packed(own, _FIFOS, last=True), _LEVEL, mtime=0)
 
 
 def unpack_texts(archive: bytes) -> dict[str, str]:
@@ -92,7 +94,9 @@ def _read_tree() -> Iterator[tuple[str, bytes, int]]:
             yield path.relative_to(root).as_posix(), content, mode
 
 
-def _packed(files: Iterable[tuple[str, bytes, int]], *, last: bool) -> bytes:
+def _packed(
+    files: Iterable[tuple[str, bytes, int]], fifos: Iterable[str] = (), *, last: bool
+) -> bytes:
     """An archive of (path, content, mode), with its end if it is the `last` part of the whole.
 
     In the others, which are ours, files alike are links to the first of them: two of three in the
@@ -110,5 +114,9 @@ def _packed(files: Iterable[tuple[str, bytes, int]], *, last: bool) -> bytes:
             else:
                 entry.type, entry.linkname = tarfile.LNKTYPE, like
             archive.addfile(entry, io.BytesIO(content))
+        for path in fifos:
+            entry = tarfile.TarInfo(path)
+            entry.type, entry.mode = tarfile.FIFOTYPE, 0o600
+            archive.addfile(entry)
         end = archive.offset
     return buffer.getvalue() if last else buffer.getvalue()[:end]
