@@ -727,15 +727,20 @@ _asyncstack_clean_environment() {
 
 # Where a localrc can't be parsed nothing of it may run: half of a configuration is none.
 _asyncstack_check_syntax() {
-    local file message
+    local file text=() message
     for file in "$TOP_DIR/localrc" "$TOP_DIR/.localrc.auto"; do
         [[ -r $file ]] || continue
-        if ! message=$(exec "$BASH" -n "$file" 2>&1); then
+        # Inside of a function it is parsed and not run; inside of two things, so that a stray end of one
+        # doesn't let out what follows. Another shell is only for what this can't tell: what is wrong, and where.
+        builtin mapfile -d '' -n 1 text <"$file"
+        if ! { builtin eval "_asyncstack_parsed() { if :; then :"$'\n'"${text[0]:-}"$'\n''fi; }'; } 2>/dev/null &&
+            ! message=$(exec "$BASH" -n "$file" 2>&1); then
             _asyncstack_emit localrc-syntax "$file" "$message"
             builtin exit 2
         fi
         break
     done
+    unset -f _asyncstack_parsed
 }
 
 # _asyncstack_move_dest: --dest wins over localrc, for plugins that are registered already as well.
@@ -779,13 +784,13 @@ _asyncstack_report_boot() {
     done
 }
 
-# What a builtin prints is read from the private pipe: `$( )` would be a fork.
-compgen -A function _asyncstack_ >&252
-echo >&252
-while read -r -u 252 _asyncstack_name && [[ -n $_asyncstack_name ]]; do
-    # Plugins may redefine the library's functions (some do), but not these.
-    declare -fr "$_asyncstack_name"
-done
+# Plugins may redefine the library's functions (some do), but not these. (By name, for to ask bash for them takes
+# half a millisecond; a test looks for one that is missing here.)
+declare -fr _asyncstack_{await_packages,begin,check_dest,check_syntax,checkout,clean_environment,clock,emit,\
+emit_secret,end,ends_with_login,facts,frames,inspect,is_at_head,move_dest,mute,name_of,\
+on_error,on_exit,override_defaults,package_lock,packed,packs,phase,preflight,prepare,\
+print,report_boot,repositories,restore,restore_options,run_extras,run_plugin,sample,\
+serve,set_traps,settings,survey,survey_one,verify}
 declare -fr plugin_override_defaults load_plugin_settings run_plugins
 _asyncstack_clean_environment
 _asyncstack_facts
