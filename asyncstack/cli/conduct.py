@@ -54,7 +54,6 @@ def conduct(
     `display` None: the one that `shown` asks for.
     """
     from asyncstack.cli.interrupt import Interrupted, run_interruptible
-    from asyncstack.cli.outcome import print_outcome
     from asyncstack.reports.display import choose_display
 
     used = display or choose_display(json=shown.json, quiet=shown.quiet, verbose=shown.verbose)
@@ -65,6 +64,9 @@ def conduct(
         if not shown.json and not shown.quiet:
             typer.echo(_INTERRUPTED, err=True)
         raise typer.Exit(130) from None
-    if not shown.json:
+    # Of a run that went well --quiet has nothing to say.
+    if not shown.json and (result.exit_code or not shown.quiet):
+        from asyncstack.cli.outcome import print_outcome
+
         print_outcome(result.directory, table=not shown.quiet, lock=result.lock)
     raise typer.Exit(result.exit_code)

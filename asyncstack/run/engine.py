@@ -35,8 +35,6 @@ from asyncstack.localconf import is_secret
 from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
-from asyncstack.run.bringing import check_plugins, fetch_plugins
-from asyncstack.run.fetching import save_lock
 from asyncstack.run.nodes import NodeSpec, node_batches, node_copies, plan_run
 from asyncstack.run.opening import open_nodes, release_nodes
 from asyncstack.run.recall import recall_nodes, recall_plugins
@@ -232,6 +230,10 @@ async def _run(
 ) -> None:
     async with open_nodes(stage, [spec for specs in batches for spec in specs]) as opened:
         progress.opened = True
+        # While the nodes boot: the fetcher takes as long to be imported as a node takes to answer.
+        from asyncstack.run.bringing import check_plugins, fetch_plugins  # noqa: PLC0415
+        from asyncstack.run.fetching import save_lock  # noqa: PLC0415
+
         await boot_nodes(stage, opened, prepare=True)
         progress.boots = {one.node.name: one.node.booted for one in opened}
         progress.results = await fetch_plugins(stage, opened)

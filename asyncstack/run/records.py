@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -21,7 +22,6 @@ from asyncstack.errors import (
 )
 from asyncstack.events import Emit, NodeFinished, RunFinished
 from asyncstack.executor import Boot
-from asyncstack.fetcher import FetchResult
 from asyncstack.journal import (
     RecordedNode,
     RecordedPlugin,
@@ -32,9 +32,12 @@ from asyncstack.journal import (
 from asyncstack.localconf import LocalConf
 from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
-from asyncstack.run.remote import Results
 from asyncstack.run.stage import InputErrors
 from asyncstack.settings import RunSettings
+
+if TYPE_CHECKING:
+    from asyncstack.fetcher import FetchResult
+    from asyncstack.run.remote import Results
 
 __all__ = ["INTERRUPTED", "Progress", "first_record", "last_record", "tell_of_nodes"]
 

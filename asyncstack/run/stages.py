@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from asyncstack.errors import AsyncstackError
 from asyncstack.events import PluginRegistered
@@ -18,10 +19,11 @@ from asyncstack.localconf import literal_secrets, suspicions
 from asyncstack.model import Mode, PhaseKey, Status
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import secrets_in, validate
-from asyncstack.run.bringing import prefetch
 from asyncstack.run.copies import copy_files, due_copies
-from asyncstack.run.remote import Results
 from asyncstack.run.stage import Opened, Stage, at_once, raise_all, warn, worst
+
+if TYPE_CHECKING:
+    from asyncstack.run.remote import Results
 
 __all__ = ["abort_all", "boot_nodes", "run_all"]
 
@@ -98,6 +100,8 @@ async def run_all(
                 found = dependency_suspicions(node.booted.plugins, node.declarations)
                 warn(stage.emit, found, node.name)
                 if stage.settings.fetch.prefetch and node.status is Status.RUNNING:
+                    from asyncstack.run.bringing import prefetch  # noqa: PLC0415 – see engine.py
+
                     await prefetch(stage, one)
         return await _copy(stage, key, opened, everybody)
 
