@@ -730,10 +730,11 @@ _asyncstack_check_syntax() {
     local file text=() message
     for file in "$TOP_DIR/localrc" "$TOP_DIR/.localrc.auto"; do
         [[ -r $file ]] || continue
-        # Inside of a function it is parsed and not run; inside of two things, so that a stray end of one
-        # doesn't let out what follows. Another shell is only for what this can't tell: what is wrong, and where.
+        # Inside of a function it is parsed and not run; inside of several things, so that no stray end of one
+        # lets out what follows. Another shell is only for what this can't tell: what is wrong, and where.
         builtin mapfile -d '' -n 1 text <"$file"
-        if ! { builtin eval "_asyncstack_parsed() { if :; then :"$'\n'"${text[0]:-}"$'\n''fi; }'; } 2>/dev/null &&
+        if ! { builtin eval "_asyncstack_parsed() { if :; then while :; do case x in x) :"$'\n'"${text[0]:-}"$'\n'';;
+            esac; done; fi; }'; } 2>/dev/null &&
             ! message=$(exec "$BASH" -n "$file" 2>&1); then
             _asyncstack_emit localrc-syntax "$file" "$message"
             builtin exit 2

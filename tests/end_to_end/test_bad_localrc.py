@@ -69,6 +69,19 @@ def test_a_syntax_error_names_the_line_of_local_conf(lab: Lab) -> None:
     assert not touched.exists()
 
 
+@pytest.mark.parametrize(
+    "end", ["}", "fi", "done", "}\nfi", "fi\n}", "esac", ";;\nesac", ")", ";;"]
+)
+def test_what_follows_a_stray_end_does_not_run(lab: Lab, end: str) -> None:
+    """An end that ends nothing is one of theirs, however we look for it."""
+    touched = lab.root / "touched-too"
+    lab.write_conf(f"A=1\n{end}\ntouch {touched}\n{lab.enable('good')}")
+    outcome = lab.run("stack")
+    token = end.split(maxsplit=1)[0]
+    assert_refused(outcome, lab, f"{lab.conf}:6: syntax error near unexpected token `{token}'")
+    assert not touched.exists()
+
+
 def test_an_unfinished_quote_names_where_it_began(lab: Lab) -> None:
     """An error that bash only finds at the end of the file still has a line of local.conf."""
     lab.write_conf("A='no end\n")
