@@ -44,6 +44,21 @@ LIST
     is "$(echo clone* by-name*)" "clone by-name" "nothing is left beside it"
 }
 
+case_without_a_ref_the_default_branch_of_the_remote() {
+    make_repository
+    git -C origin branch -m master main
+    git -C origin branch master v1
+    git_clone "$url" "$PWD/clone" >/dev/null 2>&1
+    is "$(<clone/file)" two
+    GITREPO[lib]=$url GITDIR[lib]=$PWD/by-name
+    git_clone_by_name lib >/dev/null 2>&1
+    is "$(<by-name/file)" two
+    allow_sudo
+    git -C clone checkout -q v1
+    RECLONE=yes git_clone "$url" "$PWD/clone" "" >/dev/null 2>&1
+    is "$(<clone/file)" two
+}
+
 case_an_existing_checkout_is_left_alone_unless_reclone() {
     make_repository
     git_clone "$url" "$PWD/clone" v1 >/dev/null 2>&1
