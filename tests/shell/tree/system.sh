@@ -95,6 +95,9 @@ case_fields() {
     is "$(get_field -2 <<<'| 7  | * |')" 7
     is "$(get_field 5 <<<'| 7 |')" ""
     is "$(get_field -1 <<<'no columns')" "no columns"
+    is "$(get_field 1 <<<'no | frame')" frame
+    is "$(get_field 0 <<<'no columns')" "no columns"
+    is "$(get_field 3 <<<'| 7  | a b  |')" ""
 }
 
 case_random() {
