@@ -79,6 +79,7 @@ case_err_and_warn_pass_the_status_on() {
 
 case_summary() {
     is "$(echo_summary one   'two' 6>&-)" "one two"
+    is "$(echo_summary "  one   *  two" 6>&-)" "one * two"
     echo_summary "to six" 6>six
     is "$(<six)" "to six"
     is "$(echo_nolog x 3>&-)" x
