@@ -76,6 +76,9 @@ case_requirements() {
     printf '%s\n' '# head' 'sixpack>=2' 'Six>=1.0 # MIT' 'oslo.config>=5,!=6  # Apache' \
         >requirements/global-requirements.txt
     is "$(get_from_global_requirements six)" "Six>=1.0"
+    printf "%s\n" "two>=1;python_version<'3.9'  # MIT" "two>=2;python_version>='3.9'" "two-more" \
+        >>requirements/global-requirements.txt
+    is "$(get_from_global_requirements two)" "two>=1;python_version<'3.9' two>=2;python_version>='3.9'"
     is "$(get_version_constraints_from_global_requirements oslo.config)" ">=5,!=6"
     no eval '(get_from_global_requirements none) >/dev/null 2>&1'
     pip_install_gr six >/dev/null
