@@ -94,7 +94,15 @@ $(echo run)@run
 "a" or "b"@"a" or "b"
 {"a": ["$A"]}@{"a": ["expanded"]}
 \$A@$A
+\\$A@$A
+\\\$A@$A
+\\$(tenant_id)s@$(tenant_id)s
+\\\\$A@\expanded
+$(echo "$A" "(x)")@expanded (x)
+`echo "$A"`@expanded
+{"a": "$(echo "x")", "b": "\\$(c)"}@{"a": "x", "b": "$(c)"}
 a\b@a\b
+a\\b@a\b
 end\@end\
 x;touch pwned@x;touch pwned
 * & | > < ( )@* & | > < ( )
