@@ -114,6 +114,13 @@ LIST
     no test -e pwned
 }
 
+case_names_are_expanded_too() {
+    A=expanded
+    printf '[[g|f.conf]]\n[of $A]\n$A = 1\n$A = 2\nb = 3\n' >local.conf
+    merge_config_group local.conf g
+    file_is f.conf $'\n[of expanded]\nexpanded = 1\nexpanded = 2\nb = 3\n'
+}
+
 case_lines_that_are_none() {
     printf '[[g|f.conf]]\nbare = 1\n[s]\n indented = 1\nword\n  # c\nok = 1\n' >local.conf
     merge_config_group local.conf g
