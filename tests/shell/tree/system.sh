@@ -21,6 +21,8 @@ case_distributions() {
     is "$seen" "Debian 12 bookworm deb bookworm ubuntu"
     distribution 'NAME="Ubuntu"' 'ID=ubuntu' 'VERSION_ID="24.04"' 'VERSION_CODENAME=noble' 'ID_LIKE=debian'
     is "$seen" "Ubuntu 24.04 noble deb noble ubuntu"
+    distribution 'ID=debian' 'VERSION_ID="9"' 'VERSION="9 (stretch)"'
+    is "$seen" "Debian 9 stretch deb stretch ubuntu"
     distribution 'ID=linuxmint' 'ID_LIKE="ubuntu debian"' 'VERSION_ID="21"' 'VERSION_CODENAME=vera' \
         'UBUNTU_CODENAME=jammy'
     is "$seen" "Ubuntu 21 jammy deb jammy ubuntu"
