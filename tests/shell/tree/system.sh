@@ -42,7 +42,12 @@ case_distributions() {
     is "$seen" "Fedora 40 n/a rpm f40 fedora"
     (distribution 'ID=slackware') 2>errors >&2 && is slackware "an error"
     has "$(<errors)" "Unable to determine DISTRO"
-    is "${ID:-}${VERSION_ID:-}" "" "nothing of the file leaks"
+}
+
+case_what_os_release_says_is_there_for_plugins() {
+    readonly NAME=mine
+    distribution 'NAME="Ubuntu"' 'ID=ubuntu' 'VERSION_ID="24.04"' 'VERSION_CODENAME=noble'
+    is "$ID $VERSION_ID $VERSION_CODENAME $NAME" "ubuntu 24.04 noble mine"
 }
 
 case_addresses() {
