@@ -70,6 +70,34 @@ case_restart_of_a_background_service() {
     ok _asyncstack_service_pid svc
 }
 
+case_a_unit_that_a_plugin_writes_without_systemd() {
+    bare
+    SYSTEMD_DIR=$PWD/units SYSTEMCTL=_asyncstack_background_systemctl
+    fake systemctl 'exit 1'
+    allow_sudo
+    set -e
+    write_user_unit_file devstack@svc.service "/bin/bash -c 'echo \"\$MARK\"; exec sleep 1000'" "" "$STACK_USER"
+    iniset -sudo units/devstack@svc.service Service Environment "\"MARK=from the unit\" OTHER=1"
+    $SYSTEMCTL daemon-reload
+    $SYSTEMCTL enable devstack@svc.service
+    $SYSTEMCTL is-enabled devstack@svc
+    no $SYSTEMCTL is-active devstack@svc
+    start_service devstack@svc.service >/dev/null
+    until grep -q 'from the unit' status/stack/svc.log; do :; done
+    $SYSTEMCTL is-active --quiet devstack@svc
+    local before
+    read -r before <status/stack/svc.pid
+    $SYSTEMCTL restart devstack@svc >/dev/null
+    no test "$(<status/stack/svc.pid)" = "$before"
+    stop_service devstack@svc.service
+    no test -e status/stack/svc.pid
+    $SYSTEMCTL start devstack@svc.service >/dev/null
+    $SYSTEMCTL disable --now devstack@svc.service
+    no test -e status/stack/svc.pid
+    no $SYSTEMCTL isolate devstack@svc.service 2>/dev/null
+    no grep -q systemctl "$CALLS"
+}
+
 case_a_stale_pid_file_is_no_service() {
     bare
     mkdir -p status/stack
