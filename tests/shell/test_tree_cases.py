@@ -25,15 +25,14 @@ FLAGS = {
 
 
 def run_case(folder: Path, stem: str, name: str, flags: str) -> None:
+    # What bash can't expand ends the line that it stands in, not the script: so the end is on the case's.
     script = f"""
         cd {folder}
         TREE={TREE}
         source {HERE}/tree/assert.sh
         source {HERE}/tree/{stem}.sh
         {flags}
-        {name}
-        set +o xtrace
-        echo the end was reached
+        {name}; set +o xtrace; echo the end was reached
     """
     result = subprocess.run(
         ["bash", "--norc", "--noprofile", "-c", script],
