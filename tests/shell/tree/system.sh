@@ -133,6 +133,13 @@ case_waiting() {
     fake curl 'n=$(wc -l <'"$CALLS"'); if ((n < 2)); then exit 7; elif ((n < 3)); then echo 503; else echo 404; fi'
     ok wait_for_service 10 http://host/
     is "$(calls | grep -c ^curl)" 3
+    # What timeout(1) takes: a unit, a fraction, 0 for no end.
+    local time
+    for time in 10s 1m 9.5 1.5h 0; do
+        rm "$CALLS"
+        ok wait_for_service "$time" http://host/
+        is "$(calls | grep -c ^curl)" 3 "$time"
+    done
     fake curl 'echo 503'
     local status=0
     wait_for_service 1 http://host/ || status=$?
