@@ -19,6 +19,8 @@ _STUBS = Path(__file__).parent / "tree" / "inc" / "core-stubs"
 _STUB = re.compile(r"^(\S+)\(\) \{ _asyncstack_stub '?(.*?)'?; \}$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _DEFINITION = re.compile(r"^\s*(?:function\s+([\w.:-]+)|([\w.:-]+)\s*\(\s*\))")
+# The pattern of a `case` before its commands.
+_PATTERN = re.compile(r"^\s*\(?[^()]*\)(?=\s)")
 # After the beginning of a line or an operator, and any reserved words there.
 _COMMAND = re.compile(
     r"(?:^|[;&|({!`]|\$\()\s*(?:(?:then|do|else|if|elif|while|until|time|!)\s+)*"
@@ -66,8 +68,7 @@ def _definitions(text: str) -> Iterator[str]:
 def _first_calls(text: str) -> Iterable[tuple[str, int]]:
     first: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        code = _COMMENT.sub("", line)
-        if not _DEFINITION.match(code):
-            for found in _COMMAND.finditer(code):
-                first.setdefault(found[1], number)
+        code = _PATTERN.sub("", _DEFINITION.sub("", _COMMENT.sub("", line)))
+        for found in _COMMAND.finditer(code):
+            first.setdefault(found[1], number)
     return first.items()

@@ -32,6 +32,10 @@ def calls(text: str, **others: str) -> list[tuple[str, int]]:
         "cat x | start_nova",
         "if true; then start_nova; fi",
         "while ! start_nova; do :; done",
+        "go() { start_nova; }",
+        "function go { start_nova now; }",
+        "mysql|postgresql) start_nova ;;",
+        '("a b") start_nova ;;',
     ],
 )
 def test_a_name_where_bash_looks_for_a_command_is_a_call(line: str) -> None:
@@ -48,6 +52,8 @@ def test_a_name_where_bash_looks_for_a_command_is_a_call(line: str) -> None:
         "start_nova_now",
         "restart_nova",
         "x=$start_nova",
+        "x=(a b) start_nova=1",
+        "echo $(true) start_nova",
     ],
 )
 def test_a_name_elsewhere_is_none(line: str) -> None:
