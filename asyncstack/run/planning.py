@@ -102,6 +102,7 @@ async def make_plan(
             found = (
                 *mine,
                 *_shallow(node.booted),
+                *(_unread(plugins) if deep else ()),
                 *dependency_suspicions(node.booted.plugins, seen.declarations),
             )
             copies = tuple(c for c in all_copies if node.name in c.targets)
@@ -114,6 +115,17 @@ async def make_plan(
 
 async def _core_calls(node: NodeRun) -> tuple[CoreCall, ...]:
     return tuple(core_calls(await node.scripts(), core_functions()))
+
+
+def _unread(plugins: tuple[PlannedPlugin, ...]) -> list[Suspicion]:
+    names = [planned.plugin.name for planned in plugins if planned.state == "absent"]
+    if not names:
+        return []
+    message = (
+        f"not there yet, so that no call of theirs is listed: {', '.join(names)}; "
+        "asyncstack fetch brings them"
+    )
+    return [Suspicion("not-fetched", message)]
 
 
 def _shallow(boot: Boot) -> list[Suspicion]:

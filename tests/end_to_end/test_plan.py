@@ -83,3 +83,17 @@ def test_plan_leaves_no_process(lab: Lab) -> None:
     lab.write_conf(f"echo $$ >{lab.root}/pid\n{lab.enable('first')}")
     assert lab.plan().code == 0
     assert not alive((lab.root / "pid").read_text().strip())
+
+
+def test_plan_deep_lists_the_core_calls_of_what_is_there_and_names_the_rest(lab: Lab) -> None:
+    """A plugin that isn't fetched yet is not one that calls nothing."""
+    lab.plugin("third", "install() { recreate_database third; }\n")
+    lab.write_conf(lab.enable("third"))
+    outcome = lab.plan("--deep")
+    assert "recreate_database" not in outcome.stdout
+    assert "no call of theirs is listed: third; asyncstack fetch brings them" in outcome.stderr
+    assert "no call of theirs" not in lab.plan().stderr
+    assert lab.run("fetch").code == 0
+    outcome = lab.plan("--deep")
+    assert "third  recreate_database (lib/database)" in outcome.stdout
+    assert "no call of theirs" not in outcome.stderr
