@@ -15,6 +15,10 @@ case_each_file_alone() {
         is "$(fresh "set -o errexit; source $TREE/$file; source $TREE/$file; echo \$?")" 0 "$file, errexit"
     done
     is "$(fresh 'cd "$TREE/inc"; source ../stackrc; source ini-config; echo $RC_DIR')" "$TREE"
+    for file in meta-config ./meta-config ../inc/meta-config; do
+        is "$(fresh "cd $TREE/inc; source $file; source \$_asyncstack_shims/../../inc/ini-config; echo \$?")" 0 "$file"
+    done
+    is "$(fresh 'cd "$TREE/inc"; source missing; echo "$_asyncstack_tree"')" "$TREE"
     is "$(fresh 'cd "$TREE"; source ./functions; source openrc; echo $RC_DIR')" "$TREE"
 }
 
