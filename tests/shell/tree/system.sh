@@ -202,3 +202,23 @@ case_rootwrap() {
     add_sudo_secure_path /opt/bin
     ok cmp secure before
 }
+
+case_options_of_the_stand_in_for_sudo() {
+    ((EUID == 0)) || return 0 # to anybody else it only says that it can't
+    local sudo=$TREE/tools/shims/sudo options
+    for options in '-u nobody' -unobody '-Hu nobody' '-nHu nobody' '-iu nobody' '-E -u nobody --' '--user=nobody' \
+        '-k -u nobody' '-Snu #65534'; do
+        # shellcheck disable=SC2086
+        is "$("$sudo" $options id -un)" nobody "$options"
+    done
+    is "$("$sudo" -Hu nobody sh -c 'echo "$HOME"')" "$(getent passwd nobody | cut -d: -f6)"
+    is "$("$sudo" -u nobody -g daemon id -gn)" daemon
+    is "$("$sudo" A='a b' printenv A)" "a b"
+    is "$("$sudo" -i sh -c 'echo "$0 $1"' 'a b' c)" "a b c"
+    ok "$sudo" -k
+    ok "$sudo" -nv
+    no "$sudo" -Z true 2>/dev/null
+    "$sudo" -b sh -c 'sleep 0.5; : >done'
+    no test -e done
+    until [[ -e done ]]; do sleep 0.05; done
+}
