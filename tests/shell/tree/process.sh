@@ -36,6 +36,18 @@ case_runs_in_the_background_without_systemd() {
     stop_process svc
 }
 
+case_a_background_service_gets_its_words_as_from_a_unit() {
+    bare
+    printf '#!/bin/sh\nprintf "<%%s>" "$@" >%s/words.new; mv %s/words.new %s/words\n' "$PWD" "$PWD" "$PWD" >program
+    chmod +x program
+    run_process svc "$PWD/program --url=http://host/?a=1&b=2 * 'a b;c' \"\$MARK (x)\" \${MARK}y {a,b} \$(date)
+        a>b" \
+        "" "" "MARK=here" >/dev/null
+    until [[ -e words ]]; do sleep 0.01; done
+    is "$(<words)" '<--url=http://host/?a=1&b=2><*><a b;c><here (x)><herey><{a,b}><$(date)><a>b>'
+    no test -e b
+}
+
 case_a_disabled_service_is_not_run() {
     bare
     run_process other "/bin/sleep 1000"
