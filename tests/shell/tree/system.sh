@@ -147,6 +147,20 @@ case_waiting() {
     has "$(events)" "span|wait_for_service|"
 }
 
+case_ping() {
+    fake ping 'exit $((FAIL))'
+    export FAIL=0
+    has "$(ping_check 192.0.2.7)" "ping -c1 -w1 192.0.2.7"
+    local status=0
+    (ping_check 192.0.2.7 1 "" False) >output 2>&1 || status=$?
+    is "$status" 1 # and not that of timeout(1)
+    has "$(<output)" "[Fail] Could ping server"
+    FAIL=1
+    (ping_check 192.0.2.7 1) >output 2>&1 && is ping "a failure"
+    has "$(<output)" "[Fail] Couldn't ping server"
+    ping_check 192.0.2.7 1 "" False >/dev/null
+}
+
 case_background_tasks() {
     DEST=$PWD
     async_init
