@@ -178,6 +178,15 @@ case_bytes_that_are_no_text() {
     iniset f.ini a y 1
     is "$(od -An -tx1 f.ini | tr -d ' \n')" \
         "$(printf '[a]\ny = 1\n# \xff\xfe caf\xe9\nx = \xe9\n' | od -An -tx1 | tr -d ' \n')"
+    printf '[a]\n\x01x = 1\n#\x7f\n[b]\n\x01y = [\x7f]\nz = 1\n' >f.ini
+    iniset f.ini b z 2
+    iniset f.ini a new '[1]'
+    inicomment f.ini a new
+    iniadd f.ini b many $'\x01' $'\x7f'
+    inidelete f.ini b z
+    is "$(od -An -tx1 f.ini | tr -d ' \n')" \
+        "$(printf '[a]\n#new = [1]\n\x01x = 1\n#\x7f\n[b]\nmany = \x01\nmany = \x7f\n\x01y = [\x7f]\n' |
+            od -An -tx1 | tr -d ' \n')"
 }
 
 case_two_thousand_lines() {
@@ -277,10 +286,11 @@ r=8
 
 # Sections beyond a size are changed in another way than short ones.
 case_long_sections_among_others() {
-    local i before='' after='' first=$'# comment\n[first]\nopt_700 = other\n\n[long]\n'
+    # With the bytes that mean something to bash itself.
+    local i before=$'\001 = \177\n' after='' first=$'# comment \001\177\n[first]\nopt_700 = other\n\n[long]\n'
     for ((i = 0; i < 700; i++)); do before+="opt_$i = value $i"$'\n'; done
     for ((i = 701; i < 1400; i++)); do after+="opt_$i = value $i"$'\n'; done
-    after+=$'\n[last]\nopt_700 = other\n[more]\n[and]\n[some]\nx=1\n'
+    after+=$'\n[last]\nopt_700 = other\n[more]\n[and]\n[some]\nx=1\177\001\n'
     printf %s "$first${before}opt_700 = 1"$'\n'"$after" >f.ini
     for i in 2 "much longer than it was" short ''; do
         iniset f.ini long opt_700 "$i"
@@ -288,7 +298,7 @@ case_long_sections_among_others() {
         file_is f.ini "$first${before}opt_700 = $i"$'\n'"$after"
     done
     iniset f.ini long opt_0 ''
-    before="opt_0 = "$'\n'${before#*$'\n'}
+    before=${before/opt_0 = value 0/opt_0 = }
     file_is f.ini "$first${before}opt_700 = "$'\n'"$after"
     inidelete f.ini long opt_700
     file_is f.ini "$first$before$after"
