@@ -7,13 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 
 import anyio
+from msgspec import Struct
 
 from asyncstack.events import Emit, FilesCopied
 from asyncstack.inventory import Copy
 from asyncstack.model import PhaseKey
-from asyncstack.transports.base import Transport
+from asyncstack.transports.base import Completed, Transport
 
 __all__ = ["copy_files", "due_copies"]
+
+_HOME = "~/"
 
 # As root, for that is who owns such files; a node where sudo asks for a password says so.
 _AS_ROOT = 'as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }\n'
@@ -31,14 +34,18 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
     """
     source = transports[copy.sources[0]]
     started = time.monotonic()
-    paths = " ".join(shlex.quote(path.lstrip("/")) for path in copy.paths)
-    packed = await source.run(f"{_AS_ROOT}as_root tar -C / -cf - -- {paths}")
+    parts = _parts(copy.paths)
+    packed = [await source.run(part.pack()) for part in parts]
+    sent = sum(len(one.stdout) for one in packed)
     failed: list[str] = []
 
     async def unpack(target: str) -> None:
-        done = packed
-        if packed.ok:
-            done = await transports[target].run(_unpack_command(copy), stdin=packed.stdout)
+        done = Completed(0)
+        for part, archive in zip(parts, packed, strict=True):
+            if done.ok and archive.ok:
+                done = await transports[target].run(part.unpack(copy), stdin=archive.stdout)
+            elif done.ok:
+                done = archive
         if not done.ok:
             failed.append(target)
         emit(
@@ -48,7 +55,7 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
                 paths=copy.paths,
                 after=copy.after,
                 ok=done.ok,
-                sent_bytes=len(packed.stdout) if packed.ok else 0,
+                sent_bytes=sent if all(one.ok for one in packed) else 0,
                 duration_s=round(time.monotonic() - started, 6),
                 message="" if done.ok else done.stderr.decode("utf-8", "replace").strip(),
             )
@@ -61,12 +68,40 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
     return failed
 
 
-def _unpack_command(copy: Copy) -> str:
-    paths = " ".join(shlex.quote(path) for path in copy.paths)
-    lines = [_AS_ROOT + "set -e", "as_root tar -C / -xpf -"]
-    if copy.owner:
-        lines.append(f"as_root chown -R -- {shlex.quote(copy.owner)} {paths}")
-    if copy.mode:
-        # Of the files; a directory that nobody may enter would help nobody.
-        lines.append(f"as_root find {paths} -type f -exec chmod {shlex.quote(copy.mode)} {{}} +")
-    return "\n".join(lines)
+class _Part(Struct, frozen=True):
+    """Paths below one folder. `folder` and `run` are shell words, `paths` relative to it."""
+
+    folder: str
+    run: str
+    paths: tuple[str, ...]
+    tar: str = ""
+
+    def pack(self) -> str:
+        """The command that prints them as an archive."""
+        paths = " ".join(map(shlex.quote, self.paths))
+        return f"{_AS_ROOT}{self.run} tar -C {self.folder} -cf - -- {paths}"
+
+    def unpack(self, copy: Copy) -> str:
+        """The command that puts an archive's files where they belong."""
+        paths = " ".join(f"{self.folder}/{shlex.quote(path)}" for path in self.paths)
+        lines = [_AS_ROOT + "set -e", f"{self.run} tar -C {self.folder} {self.tar} -xpf -"]
+        if copy.owner:
+            lines.append(f"as_root chown -R -- {shlex.quote(copy.owner)} {paths}")
+        if copy.mode:
+            # Of the files; a directory that nobody may enter would help nobody.
+            mode = shlex.quote(copy.mode)
+            lines.append(f"as_root find {paths} -type f -exec chmod {mode} {{}} +")
+        return "\n".join(lines)
+
+
+def _parts(paths: Sequence[str]) -> list[_Part]:
+    """The paths by where they begin: a home is another one on each node, and its login's own."""
+    below_root = tuple(path.lstrip("/") for path in paths if not path.startswith(_HOME))
+    below_home = tuple(
+        path.removeprefix(_HOME).lstrip("/") for path in paths if path.startswith(_HOME)
+    )
+    parts = [
+        _Part("/", "as_root", below_root),
+        _Part('"$HOME"', "command", below_home, "--no-same-owner"),
+    ]
+    return [part for part in parts if part.paths]
