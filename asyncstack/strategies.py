@@ -38,15 +38,24 @@ async def free(
     phases: Sequence[P],
     work: Work[N, P],
     barrier: Barrier[P],
+    meets: Callable[[P], bool] = lambda _phase: False,
 ) -> None:
-    """Each node goes at its own pace; `barrier` is asked once, when all are through."""
+    """Each node goes at its own pace; `barrier` is asked when all are through.
 
-    async def all_phases(node: N) -> None:
-        for phase in phases:
+    It is asked behind each phase as well of which `meets` says that they meet there.
+    """
+
+    async def some_phases(node: N, stretch: Sequence[P]) -> None:
+        for phase in stretch:
             await work(node, phase)
 
-    async with anyio.create_task_group() as tasks:
-        for node in nodes:
-            tasks.start_soon(all_phases, node)
-    if phases:
-        await barrier(phases[-1])
+    begin = 0
+    for end, last in enumerate(phases, 1):
+        if end < len(phases) and not meets(last):
+            continue
+        async with anyio.create_task_group() as tasks:
+            for node in nodes:
+                tasks.start_soon(some_phases, node, phases[begin:end])
+        if not await barrier(last):
+            return
+        begin = end

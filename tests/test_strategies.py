@@ -69,6 +69,24 @@ async def test_free_lets_a_fast_node_run_ahead() -> None:
     assert order == [(node, phase) for node in ("fast", "slow") for phase in range(3)]
 
 
+async def test_free_meets_where_it_is_told_to() -> None:
+    """Nobody goes on from there before all have come, and a barrier that says no ends it there."""
+    done: list[tuple[str, int]] = []
+    barriers: list[int] = []
+
+    async def work(node: str, phase: int) -> None:
+        done.append((node, phase))
+
+    async def barrier(phase: int) -> bool:
+        barriers.append(phase)
+        return phase != 3
+
+    await free(["a", "b"], range(6), work, barrier, lambda phase: phase in (1, 3))
+    assert sorted(done[:4]) == [(node, phase) for node in "ab" for phase in (0, 1)]
+    assert sorted(done[4:]) == [(node, phase) for node in "ab" for phase in (2, 3)]
+    assert barriers == [1, 3]
+
+
 async def test_nothing_to_do() -> None:
     """No nodes or no phases is no error."""
 

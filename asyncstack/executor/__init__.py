@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Literal
 
 from asyncstack.events import BarrierOpened, Emit, NodeFinished
@@ -32,8 +33,6 @@ __all__ = [
     "run_phases",
 ]
 
-_STRATEGIES = {"linear": linear, "free": free}
-
 
 async def run_phases(
     nodes: Sequence[NodeRun],
@@ -42,7 +41,8 @@ async def run_phases(
     *,
     strategy: Literal["linear", "free"] = "linear",
     policy: Policy,
-    on_barrier: Callable[[PhaseKey], Awaitable[bool]],
+    on_barrier: Callable[[PhaseKey], Awaitable[None]],
+    meet_after: Collection[PhaseKey] = (),
     step_timeout_s: float = 0.0,
     quits: bool = True,
 ) -> None:
@@ -52,7 +52,7 @@ async def run_phases(
 
     A node whose run ended early stops the others at the next barrier, never in the middle of a
     step, unless `policy` lets them go on. `on_barrier` is called when all nodes are through with a
-    phase, and may end the run there (`free` has only one such point, at the end).
+    phase; `free` has such points behind the phases of `meet_after` and at the end.
     """
     finished: dict[str, float] = {}
 
@@ -66,12 +66,15 @@ async def run_phases(
             waiting = [node.name for node in nodes if node.status is Status.RUNNING]
             emit(_opened(phase.key, finished, waiting))
             finished.clear()
-        go_on = await on_barrier(phase.key)
+        await on_barrier(phase.key)
         failed = sum(node.status is not Status.RUNNING for node in nodes)
-        return go_on and policy.allows(failed, len(nodes))
+        return policy.allows(failed, len(nodes))
 
+    in_order = linear
+    if strategy == "free":
+        in_order = partial(free, meets=lambda phase: phase.key in meet_after)
     try:
-        await _STRATEGIES[strategy](nodes, phases, work, barrier)
+        await in_order(nodes, phases, work, barrier)
     finally:
         for node in nodes:
             _finish(node, phases, emit)

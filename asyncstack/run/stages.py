@@ -67,7 +67,7 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = 
 
 async def _copy(
     stage: Stage, key: PhaseKey, opened: Sequence[Opened], everybody: Sequence[Opened]
-) -> bool:
+) -> None:
     """Copy what the inventory wants copied here; a node that lacks it now has failed."""
     finished = {one.node.name for one in opened if one.node.status is Status.RUNNING}
     transports = {one.node.name: one.spec.transport for one in everybody}
@@ -75,8 +75,8 @@ async def _copy(
     for copy in due_copies(stage.copies, key, finished):
         lacking.update(await copy_files(copy, transports, stage.emit))
     for one in everybody:
-        one.node.failed = one.node.failed or one.node.name in lacking
-    return not lacking
+        if one.node.name in lacking and one.node.status is Status.RUNNING:
+            one.node.status = Status.FAILED
 
 
 async def run_all(
@@ -93,7 +93,7 @@ async def run_all(
     """
     nodes = _begin(directory, opened, results)
 
-    async def on_barrier(key: PhaseKey) -> bool:
+    async def on_barrier(key: PhaseKey) -> None:
         if key.mode is Mode.SOURCE:
             for one in opened:
                 node = one.node
@@ -103,9 +103,11 @@ async def run_all(
                     from asyncstack.run.bringing import prefetch  # noqa: PLC0415 – see engine.py
 
                     await prefetch(stage, one)
-        return await _copy(stage, key, opened, everybody)
+        await _copy(stage, key, opened, everybody)
 
     settings = stage.settings.nodes
+    keys = [phase.key for phase in phases]
+    copied = {copy.after for copy in stage.copies}
     await run_phases(
         nodes,
         phases,
@@ -113,6 +115,7 @@ async def run_all(
         strategy=settings.strategy,
         policy=Policy(keep_going=settings.keep_going, max_fail=settings.max_fail),
         on_barrier=on_barrier,
+        meet_after=[key for key in keys if key.mode is Mode.SOURCE or key.name in copied],
         step_timeout_s=stage.settings.step_timeout_s,
         # What can be prefetched is asked of the drivers behind that phase.
         quits=not (stage.settings.fetch.prefetch and phases[-1].key.mode is Mode.SOURCE),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstack.events import BarrierOpened, FilesCopied, NodeFinished, StepFinished
+from asyncstack.events import BarrierOpened, FilesCopied, NodeFinished, StepFinished, Warned
 from asyncstack.model import PhaseKey, Status
 from tests.helpers.lab import Lab, Outcome
 
@@ -125,10 +125,12 @@ _COPY = """  vars:
 """
 
 
-def test_files_are_copied_behind_their_phase(lab: Lab) -> None:
+@pytest.mark.parametrize("strategy", ["linear", "free"])
+def test_files_are_copied_behind_their_phase(lab: Lab, strategy: str) -> None:
     path = lab.root / "ca.pem"
     path.write_text("certificate\n")
-    run = stack(lab, inventory(lab, extra=_COPY.format(after="pre-install", path=path)))
+    nodes = inventory(lab, extra=_COPY.format(after="pre-install", path=path))
+    run = stack(lab, nodes, "--strategy", strategy)
     assert run.code == 0, run
     copies = run.of(FilesCopied)
     assert [(c.source, c.target, c.ok) for c in copies] == [("ctl", "c1", True)]
@@ -154,6 +156,26 @@ def test_a_node_that_lacks_its_files_stops_the_run_there(lab: Lab) -> None:
         "c1": Status.FAILED,
         "c2": Status.OK,
     }
+
+
+def test_the_others_go_on_without_a_node_that_lacks_its_files(lab: Lab) -> None:
+    """If they may: it is a node that has failed, as any other."""
+    missing = lab.root / "none.pem"
+    nodes = inventory(lab, extra=_COPY.format(after="pre-install", path=missing))
+    run = stack(lab, nodes, "--keep-going")
+    assert run.code == 1
+    assert statuses(run, "pre-install") == {"ctl": "ok", "c1": "ok", "c2": "ok"}
+    assert statuses(run, "install") == {"ctl": "ok", "c1": "aborted", "c2": "ok"}
+    assert {n.node: n.status for n in run.of(NodeFinished)}["c1"] is Status.FAILED
+
+
+def test_what_settings_ask_for_is_seen_by_any_strategy(lab: Lab) -> None:
+    lab.plugin("needy", "", settings="plugin_requires needy other")
+    lab.conf.write_text(f"[[local|localrc]]\ndisable_all_services\n{lab.enable('needy')}")
+    for strategy in ("linear", "free"):
+        run = stack(lab, inventory(lab), "--strategy", strategy)
+        assert run.code == 0, run
+        assert "other" in " ".join(event.message for event in run.of(Warned)), strategy
 
 
 def test_the_plan_shows_every_node_and_what_it_gets(lab: Lab) -> None:
