@@ -554,7 +554,8 @@ does not outlive a lost connection; to change that: loginctl enable-linger $USER
     done
     ((absent)) || _asyncstack_check_dest
     for other in "$_asyncstack_directory"/../../*/*/alive; do
-        if [[ ! $other -ef $_asyncstack_directory/alive && -e $other ]] &&
+        # Nodes of this very run may share a home directory.
+        if [[ ! ${other%/*/alive} -ef $_asyncstack_directory/.. && -e $other ]] &&
             ! command flock -n -s "$other" true; then
             other=${other%/*/alive}
             _asyncstack_emit warning run-alive \

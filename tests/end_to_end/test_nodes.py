@@ -66,6 +66,8 @@ def test_every_node_has_its_own_checkout_settings_and_logs(lab: Lab) -> None:
         (log,) = (run.directory / "logs" / node).glob("*-stack-install/demo.log")
         assert log.read_text() == f"{node} install\n"
     assert {n.node for n in run.of(NodeFinished) if n.status is Status.OK} == {"ctl", "c1", "c2"}
+    # They share a home, but none of them is another run.
+    assert [event.message for event in run.of(Warned) if event.code == "run-alive"] == []
 
 
 def test_no_node_begins_a_phase_before_all_have_ended_the_one_before(lab: Lab) -> None:
