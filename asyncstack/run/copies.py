@@ -10,8 +10,10 @@ import anyio
 from msgspec import Struct
 
 from asyncstack.events import Emit, FilesCopied
+from asyncstack.executor import RECONNECT_S
 from asyncstack.inventory import Copy
 from asyncstack.model import PhaseKey
+from asyncstack.run.persistence import connect_again
 from asyncstack.transports.base import Completed, Transport
 
 __all__ = ["copy_files", "due_copies"]
@@ -35,7 +37,7 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
     source = transports[copy.sources[0]]
     started = time.monotonic()
     parts = _parts(copy.paths)
-    packed = [await source.run(part.pack()) for part in parts]
+    packed = [await _run(source, part.pack()) for part in parts]
     sent = sum(len(one.stdout) for one in packed)
     failed: list[str] = []
 
@@ -43,7 +45,7 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
         done = Completed(0)
         for part, archive in zip(parts, packed, strict=True):
             if done.ok and archive.ok:
-                done = await transports[target].run(part.unpack(copy), stdin=archive.stdout)
+                done = await _run(transports[target], part.unpack(copy), archive.stdout)
             elif done.ok:
                 done = archive
         if not done.ok:
@@ -66,6 +68,15 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
             if target in transports and target != source.node.name:
                 tasks.start_soon(unpack, target)
     return failed
+
+
+async def _run(transport: Transport, command: str, stdin: bytes = b"") -> Completed:
+    """Run a command that may be run twice, until a connection has lasted for all of it."""
+    give_up = anyio.current_time() + RECONNECT_S
+    while True:
+        done = await transport.run(command, stdin=stdin)
+        if done.exit_status is not None or not await connect_again(transport, give_up):
+            return done
 
 
 class _Part(Struct, frozen=True):

@@ -18,7 +18,7 @@ from asyncstack.model import FetchStatus
 from asyncstack.runtime.session import reconnect_delays
 from asyncstack.transports.base import Transport
 
-__all__ = ["persist"]
+__all__ = ["connect_again", "persist"]
 
 R = TypeVar("R", bound=FetchRequest)
 
@@ -57,7 +57,7 @@ async def persist(
             break
         delay = random.uniform(0.5, 1.5) * min(PAUSE_S, attempt * PAUSE_S / 8)  # noqa: S311
         await anyio.sleep(delay)
-        if not await _connect(transport, give_up):
+        if not await connect_again(transport, give_up):
             break
         todo = left
         for request in todo:
@@ -74,7 +74,7 @@ async def _is_lost(transport: Transport) -> bool:
     return (await transport.run("true")).exit_status is None
 
 
-async def _connect(transport: Transport, give_up: float) -> bool:
+async def connect_again(transport: Transport, give_up: float) -> bool:
     """Have a connection again; False if there is none to be had."""
     for delay in reconnect_delays():
         try:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import pytest
+
 from asyncstack.events import FilesCopied
-from tests.ssh.lab import SshLab
+from tests.helpers.link import Link
+from tests.ssh.lab import SshLab, assert_exactly_once
 
 
 def copied(lab: SshLab, *paths: str | Path, after: str = "install", **more: str) -> None:
@@ -17,9 +21,29 @@ def copied(lab: SshLab, *paths: str | Path, after: str = "install", **more: str)
     lab.inventory.write_text(json.dumps(inventory))
 
 
+@pytest.mark.parametrize("cut", ["one", "two"])
+def test_a_connection_that_is_cut_in_the_middle_of_a_copy(lab: SshLab, cut: str) -> None:
+    """That of the node which has the files, or of one that gets them: it is made again."""
+    daemons = {name: lab.daemon() for name in ("one", "two")}
+    content = os.urandom(8_000_000)
+    (daemons["one"].home / "image").write_bytes(content)
+    # All else that a run of this size says is much less than half of that.
+    with Link(daemons[cut].port, budgets=iter([4_000_000])) as link:
+        for name, daemon in daemons.items():
+            lab.node(name, daemon, port=link.port if name == cut else 0)
+        lab.witnesses("plugin")
+        copied(lab, "~/image")
+        outcome = lab.stack()
+        assert (link.cuts, link.connections) == (1, 2)
+    assert outcome.code == 0, outcome
+    assert (daemons["two"].home / "image").read_bytes() == content
+    assert [copy.ok for copy in outcome.of(FilesCopied)] == [True]
+    assert_exactly_once(lab, outcome)
+
+
 def test_a_home_is_each_nodes_own(lab: SshLab) -> None:
     """`~/` is that of the login, at both ends; an absolute path may stand beside it."""
-    one, two, three = lab.three()
+    one, two = lab.node("one"), lab.node("two")
     lab.witnesses("plugin")
     (one.sshd.home / "keys of mine").mkdir()
     (one.sshd.home / "keys of mine/id").write_text("secret\n")
@@ -27,8 +51,8 @@ def test_a_home_is_each_nodes_own(lab: SshLab) -> None:
     copied(lab, "~/keys of mine", lab.root / "ca.pem", mode="0600")
     outcome = lab.stack()
     assert outcome.code == 0, outcome
-    assert [(c.source, c.ok) for c in outcome.of(FilesCopied)] == [("one", True)] * 2
-    for node in (two, three):
-        copy = node.sshd.home / "keys of mine/id"
-        assert copy.read_text() == "secret\n"
-        assert copy.stat().st_mode & 0o777 == 0o600
+    assert [(c.source, c.ok) for c in outcome.of(FilesCopied)] == [("one", True)]
+    copy = two.sshd.home / "keys of mine/id"
+    assert copy.read_text() == "secret\n"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert (lab.root / "ca.pem").stat().st_mode & 0o777 == 0o600
