@@ -7,16 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 
 import anyio
+import msgspec
 from msgspec import Struct
 
-from asyncstack.events import Emit, FilesCopied
+from asyncstack.events import Emit, Event, FilesCopied
 from asyncstack.executor import RECONNECT_S
 from asyncstack.inventory import Copy
 from asyncstack.model import PhaseKey
 from asyncstack.run.persistence import connect_again
 from asyncstack.transports.base import Completed, Transport
 
-__all__ = ["copy_files", "due_copies"]
+__all__ = ["copy_files", "due_copies", "without_made"]
 
 _HOME = "~/"
 
@@ -27,6 +28,21 @@ _AS_ROOT = 'as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi;
 def due_copies(copies: Sequence[Copy], key: PhaseKey, finished: set[str]) -> list[Copy]:
     """The copies that belong behind a phase, of those whose sources have all finished it."""
     return [c for c in copies if c.after == key.name and finished >= set(c.sources)]
+
+
+def without_made(copy: Copy, seen: Sequence[Event]) -> Copy:
+    """What is left of a copy after those that a journal tells of.
+
+    Its plugins may have gone on from what they got: they don't get it twice.
+    """
+    made = {
+        event.target
+        for event in seen
+        if isinstance(event, FilesCopied)
+        and event.ok
+        and (event.after, event.source, event.paths) == (copy.after, copy.sources[0], copy.paths)
+    }
+    return msgspec.structs.replace(copy, targets=tuple(t for t in copy.targets if t not in made))
 
 
 async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit) -> list[str]:

@@ -35,6 +35,7 @@ from asyncstack.localconf import is_secret
 from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
+from asyncstack.run.copies import without_made
 from asyncstack.run.nodes import NodeSpec, node_batches, node_copies, plan_run
 from asyncstack.run.opening import open_nodes, release_nodes
 from asyncstack.run.recall import recall_nodes, recall_plugins
@@ -174,6 +175,7 @@ def _stage(
     record: RunRecord, redactor: Redactor, sinks: Sinks, seen: Sequence[Event], *, take_up: bool
 ) -> Stage:
     assert record.settings is not None
+    copies = [without_made(copy, seen) for copy in node_copies(record.settings)]
     return Stage(
         record.settings,
         record.run_id,
@@ -183,7 +185,7 @@ def _stage(
         sinks.finish,
         attach=take_up,
         booted=frozenset(event.node for event in seen if isinstance(event, NodeBooted)),
-        copies=node_copies(record.settings),
+        copies=tuple(copy for copy in copies if copy.targets),
     )
 
 

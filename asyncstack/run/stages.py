@@ -74,6 +74,8 @@ async def _copy(
     lacking: set[str] = set()
     for copy in due_copies(stage.copies, key, finished):
         lacking.update(await copy_files(copy, transports, stage.emit))
+        # Before anything goes on from it: who takes the run up copies what isn't written down.
+        await stage.settle()
     for one in everybody:
         if one.node.name in lacking and one.node.status is Status.RUNNING:
             one.node.status = Status.FAILED

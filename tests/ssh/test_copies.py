@@ -41,6 +41,28 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_copy(lab: SshLab, cut: str)
     assert_exactly_once(lab, outcome)
 
 
+def test_what_was_copied_before_a_run_is_taken_up_is_not_copied_again(lab: SshLab) -> None:
+    """A plugin may have changed it since."""
+    one, two = lab.node("one"), lab.node("two")
+    (one.sshd.home / "conf").write_text("as it was\n")
+    change = (
+        'if [[ $NODE_NAME$2 == twopost-config ]]; then echo mine >~/conf; read -r _ <"$DEST/go"; fi'
+    )
+    lab.witnesses("plugin", more=change)
+    copied(lab, "~/conf")
+    two.dest.mkdir()
+    os.mkfifo(two.dest / "go")
+    process, directory = lab.start_stack()
+    lab.wait_for(process, {"event": "step-started", "phase": "post-config", "node": "two"})
+    process.kill()
+    process.wait(30)
+    (two.dest / "go").write_text("on\n")
+    outcome = lab.again("attach", directory)
+    assert outcome.code == 0, outcome
+    assert (two.sshd.home / "conf").read_text() == "mine\n"
+    assert [copy.ok for copy in outcome.of(FilesCopied)] == [True]
+
+
 def test_a_home_is_each_nodes_own(lab: SshLab) -> None:
     """`~/` is that of the login, at both ends; an absolute path may stand beside it."""
     one, two = lab.node("one"), lab.node("two")
