@@ -32,7 +32,7 @@ class InventoryHost(Struct, frozen=True, kw_only=True):
 
 
 class Copy(Struct, frozen=True, kw_only=True):
-    """Files that travel between nodes once every one of `sources` has finished phase `after`.
+    """Files that travel between nodes once every one of `sources` is through with phase `after`.
 
     They are those of the first source; `owner` and `mode` '' mean: as they are there. `line` is
     where the inventory says so.

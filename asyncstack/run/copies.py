@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import anyio
 import msgspec
@@ -17,7 +18,7 @@ from asyncstack.model import PhaseKey
 from asyncstack.run.persistence import connect_again
 from asyncstack.transports.base import Completed, Transport
 
-__all__ = ["copy_files", "due_copies", "without_made"]
+__all__ = ["copy_files", "due_copies", "refuse_copy", "without_made"]
 
 _HOME = "~/"
 
@@ -25,9 +26,33 @@ _HOME = "~/"
 _AS_ROOT = 'as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }\n'
 
 
-def due_copies(copies: Sequence[Copy], key: PhaseKey, finished: set[str]) -> list[Copy]:
-    """The copies that belong behind a phase, of those whose sources have all finished it."""
-    return [c for c in copies if c.after == key.name and finished >= set(c.sources)]
+def due_copies(
+    copies: Sequence[Copy], key: PhaseKey, batch: AbstractSet[str], ahead: AbstractSet[str]
+) -> list[Copy]:
+    """The copies that belong behind a phase which the nodes of `batch` have just left.
+
+    Not those with a source `ahead`, whose turn is yet to come: theirs is then.
+    """
+    behind = [copy for copy in copies if copy.after == key.name]
+    return [c for c in behind if batch & {*c.sources} and not ahead & {*c.sources}]
+
+
+def refuse_copy(copy: Copy, emit: Emit) -> list[str]:
+    """Say that the node which was to have the files has not come so far; the nodes that lack them."""
+    source = copy.sources[0]
+    targets = [target for target in copy.targets if target != source]
+    for target in targets:
+        emit(
+            FilesCopied(
+                source=source,
+                target=target,
+                paths=copy.paths,
+                after=copy.after,
+                ok=False,
+                message=f"{source} has not come to the end of {copy.after}",
+            )
+        )
+    return targets
 
 
 def without_made(copy: Copy, seen: Sequence[Event]) -> Copy:

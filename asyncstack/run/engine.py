@@ -42,7 +42,7 @@ from asyncstack.run.recall import recall_nodes, recall_plugins
 from asyncstack.run.records import INTERRUPTED, Progress, first_record, last_record, tell_of_nodes
 from asyncstack.run.sinks import Sinks
 from asyncstack.run.stage import Opened, Stage, worst
-from asyncstack.run.stages import abort_all, boot_nodes, run_all
+from asyncstack.run.stages import abort_all, boot_nodes, may_go_on, run_all
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask
 
@@ -264,10 +264,9 @@ async def _run_batches(
     count = 0
     for count, specs in enumerate(batches, 1):  # noqa: B007 – how many of them had their turn
         batch = [of_name[spec.name] for spec in specs]
-        status = progress.status = await run_all(
-            stage, directory, batch, phases, progress.results, opened
-        )
-        if status is not Status.OK and not stage.settings.nodes.keep_going:
+        status = await run_all(stage, directory, batch, phases, progress.results, opened)
+        progress.status = worst([progress.status, status])
+        if not may_go_on(stage, opened):
             break
     for specs in batches[count:]:
         batch = [of_name[spec.name] for spec in specs]

@@ -19,13 +19,13 @@ from asyncstack.localconf import literal_secrets, suspicions
 from asyncstack.model import Mode, PhaseKey, Status
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import secrets_in, validate
-from asyncstack.run.copies import copy_files, due_copies
+from asyncstack.run.copies import copy_files, due_copies, refuse_copy
 from asyncstack.run.stage import Opened, Stage, at_once, raise_all, warn, worst
 
 if TYPE_CHECKING:
     from asyncstack.run.remote import Results
 
-__all__ = ["abort_all", "boot_nodes", "run_all"]
+__all__ = ["abort_all", "boot_nodes", "may_go_on", "run_all"]
 
 
 async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = False) -> None:
@@ -69,10 +69,15 @@ async def _copy(
     stage: Stage, key: PhaseKey, opened: Sequence[Opened], everybody: Sequence[Opened]
 ) -> None:
     """Copy what the inventory wants copied here; a node that lacks it now has failed."""
-    finished = {one.node.name for one in opened if one.node.status is Status.RUNNING}
+    batch = {one.node.name for one in opened}
+    running = {one.node.name for one in everybody if one.node.status is Status.RUNNING}
+    well = running | {one.node.name for one in everybody if one.node.status is Status.OK}
     transports = {one.node.name: one.spec.transport for one in everybody}
     lacking: set[str] = set()
-    for copy in due_copies(stage.copies, key, finished):
+    for copy in due_copies(stage.copies, key, batch, running - batch):
+        if copy.sources[0] not in well:
+            lacking.update(refuse_copy(copy, stage.emit))
+            continue
         lacking.update(await copy_files(copy, transports, stage.emit))
         # Before anything goes on from it: who takes the run up copies what isn't written down.
         await stage.settle()
@@ -105,10 +110,13 @@ async def run_all(
                     from asyncstack.run.bringing import prefetch  # noqa: PLC0415 – see engine.py
 
                     await prefetch(stage, one)
-        await _copy(stage, key, opened, everybody)
+        if may_go_on(stage, everybody):  # or nobody goes on who would need them
+            await _copy(stage, key, opened, everybody)
+        passed.add(key)
 
     settings = stage.settings.nodes
     keys = [phase.key for phase in phases]
+    passed: set[PhaseKey] = set()
     copied = {copy.after for copy in stage.copies}
     await run_phases(
         nodes,
@@ -122,7 +130,20 @@ async def run_all(
         # What can be prefetched is asked of the drivers behind that phase.
         quits=not (stage.settings.fetch.prefetch and phases[-1].key.mode is Mode.SOURCE),
     )
+    if may_go_on(stage, everybody):
+        # Those whose turn comes now wait for files that nobody will make.
+        for key in [key for key in keys if key not in passed]:
+            await _copy(stage, key, opened, everybody)
     return worst(node.status for node in nodes)
+
+
+def may_go_on(stage: Stage, everybody: Sequence[Opened]) -> bool:
+    """True if not so many nodes have failed that the others are to stop."""
+    settings = stage.settings.nodes
+    policy = Policy(keep_going=settings.keep_going, max_fail=settings.max_fail)
+    well = (Status.RUNNING, Status.OK)
+    failed = sum(one.node.status not in well for one in everybody)
+    return policy.allows(failed, len(everybody))
 
 
 def abort_all(

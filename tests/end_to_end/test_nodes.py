@@ -171,6 +171,55 @@ def test_the_others_go_on_without_a_node_that_lacks_its_files(lab: Lab) -> None:
     assert {n.node: n.status for n in run.of(NodeFinished)}["c1"] is Status.FAILED
 
 
+def test_a_node_is_not_let_go_on_without_files_that_were_never_made(lab: Lab) -> None:
+    """The one that was to make them has failed."""
+    path = lab.root / "ca.pem"
+    path.write_text("of another run\n")
+    copies = _COPY.format(after="install", path=path)
+    run = stack(lab, inventory(lab, fails="ctl", extra=copies), "--keep-going")
+    assert run.code == 1
+    assert f"{path} not copied from ctl to c1 after install" in run.stderr
+    assert "ctl has not come to the end of install" in run.stderr
+    assert statuses(run, "post-config") == {"ctl": "aborted", "c1": "aborted", "c2": "ok"}
+
+
+def test_nor_is_one_whose_turn_comes_after_the_node_that_failed(lab: Lab) -> None:
+    """It has not even begun the phase behind which its files were due."""
+    path = lab.root / "ca.pem"
+    copies = _COPY.format(after="post-config", path=path)
+    nodes = inventory(lab, fails="ctl", extra=copies)
+    run = stack(lab, nodes, "--keep-going", "--order", "controller,compute")
+    assert run.code == 1
+    assert "ctl has not come to the end of post-config" in run.stderr
+    assert statuses(run, "pre-install") == {"ctl": "ok", "c1": "aborted", "c2": "ok"}
+
+
+@pytest.mark.parametrize(("option", "went_on"), [("0", "aborted"), ("1", "ok"), ("34%", "ok")])
+def test_the_next_group_has_its_turn_if_so_many_may_fail(
+    lab: Lab, option: str, went_on: str
+) -> None:
+    nodes = inventory(lab, fails="ctl")
+    run = stack(lab, nodes, "--max-fail", option, "--order", "controller,compute")
+    assert run.code == 1
+    assert statuses(run, "test-config") == {"ctl": "aborted", "c1": went_on, "c2": went_on}
+
+
+def test_a_group_that_comes_later_gives_its_files_then(lab: Lab) -> None:
+    """Sources of two batches: behind the second."""
+    path = lab.root / "ca.pem"
+    path.write_text("certificate\n")
+    copies = _COPY.format(after="install", path=path).replace("from: controller", "from: ctl,c2")
+    run = stack(lab, inventory(lab, extra=copies), "--order", "ctl,c2,c1")
+    assert run.code == 0, run
+    order = [
+        event.target if isinstance(event, FilesCopied) else event.node
+        for event in run.events
+        if isinstance(event, FilesCopied)
+        or (isinstance(event, StepFinished) and (event.plugin, event.phase) == ("demo", "install"))
+    ]
+    assert order == ["ctl", "c2", "c1", "c1"]
+
+
 def test_what_settings_ask_for_is_seen_by_any_strategy(lab: Lab) -> None:
     lab.plugin("needy", "", settings="plugin_requires needy other")
     lab.conf.write_text(f"[[local|localrc]]\ndisable_all_services\n{lab.enable('needy')}")
