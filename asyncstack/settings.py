@@ -62,6 +62,7 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     """One run, as it was asked for. Times are seconds, 0 means without limit.
 
     `run_directory` None: a new one where runs are kept. `trace` turns xtrace on in the plugins.
+    `copies_first` are the phases, left out now, whose copies between nodes are still to be made.
     """
 
     local_conf: Path = Path("local.conf")
@@ -73,3 +74,4 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     run_directory: Path | None = None
     step_timeout_s: float = 0.0
     trace: bool = False
+    copies_first: tuple[str, ...] = ()

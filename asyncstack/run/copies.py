@@ -14,7 +14,6 @@ from msgspec import Struct
 from asyncstack.events import Emit, Event, FilesCopied
 from asyncstack.executor import RECONNECT_S
 from asyncstack.inventory import Copy
-from asyncstack.model import PhaseKey
 from asyncstack.run.persistence import connect_again
 from asyncstack.transports.base import Completed, Transport
 
@@ -27,13 +26,16 @@ _AS_ROOT = 'as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi;
 
 
 def due_copies(
-    copies: Sequence[Copy], key: PhaseKey, batch: AbstractSet[str], ahead: AbstractSet[str]
+    copies: Sequence[Copy],
+    after: AbstractSet[str],
+    batch: AbstractSet[str],
+    ahead: AbstractSet[str],
 ) -> list[Copy]:
-    """The copies that belong behind a phase which the nodes of `batch` have just left.
+    """The copies that belong behind phases which the nodes of `batch` have just left.
 
     Not those with a source `ahead`, whose turn is yet to come: theirs is then.
     """
-    behind = [copy for copy in copies if copy.after == key.name]
+    behind = [copy for copy in copies if copy.after in after]
     return [c for c in behind if batch & {*c.sources} and not ahead & {*c.sources}]
 
 

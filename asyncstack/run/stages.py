@@ -69,12 +69,15 @@ async def _copy(
     stage: Stage, key: PhaseKey, opened: Sequence[Opened], everybody: Sequence[Opened]
 ) -> None:
     """Copy what the inventory wants copied here; a node that lacks it now has failed."""
+    names = {key.name}
+    if key.mode is Mode.SOURCE:
+        names.update(stage.settings.copies_first)
     batch = {one.node.name for one in opened}
     running = {one.node.name for one in everybody if one.node.status is Status.RUNNING}
     well = running | {one.node.name for one in everybody if one.node.status is Status.OK}
     transports = {one.node.name: one.spec.transport for one in everybody}
     lacking: set[str] = set()
-    for copy in due_copies(stage.copies, key, batch, running - batch):
+    for copy in due_copies(stage.copies, names, batch, running - batch):
         if copy.sources[0] not in well:
             lacking.update(refuse_copy(copy, stage.emit))
             continue

@@ -63,6 +63,27 @@ def test_what_was_copied_before_a_run_is_taken_up_is_not_copied_again(lab: SshLa
     assert [copy.ok for copy in outcome.of(FilesCopied)] == [True]
 
 
+@pytest.mark.parametrize("option", [[], ["--keep-going"]])
+def test_what_could_not_be_copied_is_when_the_run_is_resumed(
+    lab: SshLab, option: list[str]
+) -> None:
+    """Though the phase behind which it belongs is not run again."""
+    one, two = lab.node("one"), lab.node("two")
+    lab.witnesses("plugin")
+    copied(lab, "~/conf")
+    failed = lab.stack(*option)
+    assert failed.code == 1, failed
+    (one.sshd.home / "conf").write_text("here it is\n")
+    lab.environment["PWD"] = str(lab.root)
+    again = lab.again("resume", failed.directory)
+    assert again.code == 0, again
+    assert (two.sshd.home / "conf").read_text() == "here it is\n"
+    assert [phase for _, _, phase, what in two.witness() if what == "begin"] == [
+        *("settings", "pre-install", "install", "settings"),
+        *("post-config", "extra", "test-config"),
+    ]
+
+
 def test_a_home_is_each_nodes_own(lab: SshLab) -> None:
     """`~/` is that of the login, at both ends; an absolute path may stand beside it."""
     one, two = lab.node("one"), lab.node("two")
