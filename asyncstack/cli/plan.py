@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from asyncstack.model import Suspicion
     from asyncstack.run.planning import Plan, PlannedPlugin
 
 __all__ = ["print_plans"]
@@ -26,8 +27,12 @@ def print_plans(plans: Sequence[Plan], *, json: bool) -> None:
     if json:
         print(msgspec.json.format(msgspec.json.encode(list(plans)), indent=2).decode())
         return
+    told: set[Suspicion] = set()
     for plan in plans:
         _print_plan(plan)
+        new = [suspicion for suspicion in plan.suspicions if suspicion not in told]
+        _print_suspicions(new)
+        told.update(new)
 
 
 def _print_plan(plan: Plan) -> None:
@@ -44,9 +49,10 @@ def _print_plan(plan: Plan) -> None:
         print(f"  {phase.key.name:{width}}  {', '.join(phase.steps(names)) or '–'}")
     for copy in plan.copies:
         paths = ", ".join(copy.paths)
-        print(f"  after {copy.after}: {paths} from {copy.sources[0]}")
+        become = ", ".join(filter(None, (copy.owner, copy.mode)))
+        how = f" ({become})" if become else ""
+        print(f"  after {copy.after}: {paths} from {copy.sources[0]}{how}")
     _print_core_calls(plan)
-    _print_suspicions(plan)
 
 
 def _plugin_line(planned: PlannedPlugin) -> str:
@@ -64,8 +70,9 @@ def _print_core_calls(plan: Plan) -> None:
         print(f"  {call.plugin}  {call.function} ({call.library})  {call.path}:{call.line}")
 
 
-def _print_suspicions(plan: Plan) -> None:
+def _print_suspicions(suspicions: Sequence[Suspicion]) -> None:
     sys.stdout.flush()
-    for suspicion in plan.suspicions:
-        place = f"{suspicion.path}:{suspicion.line}: " if suspicion.path else ""
+    for suspicion in suspicions:
+        line = f":{suspicion.line}" if suspicion.line else ""
+        place = f"{suspicion.path}{line}: " if suspicion.path else ""
         print(f"warning: {place}{suspicion.message}", file=sys.stderr)

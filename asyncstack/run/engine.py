@@ -36,7 +36,7 @@ from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.reports.display import Display
 from asyncstack.run.copies import without_made
-from asyncstack.run.nodes import NodeSpec, node_batches, node_copies, plan_run
+from asyncstack.run.nodes import NodeSpec, inventory_wishes, node_batches, plan_run
 from asyncstack.run.opening import open_nodes, release_nodes
 from asyncstack.run.recall import recall_nodes, recall_plugins
 from asyncstack.run.records import INTERRUPTED, Progress, first_record, last_record, tell_of_nodes
@@ -175,7 +175,8 @@ def _stage(
     record: RunRecord, redactor: Redactor, sinks: Sinks, seen: Sequence[Event], *, take_up: bool
 ) -> Stage:
     assert record.settings is not None
-    copies = [without_made(copy, seen) for copy in node_copies(record.settings)]
+    wanted, warnings = inventory_wishes(record.settings)
+    copies = [without_made(copy, seen) for copy in wanted]
     return Stage(
         record.settings,
         record.run_id,
@@ -186,6 +187,7 @@ def _stage(
         attach=take_up,
         booted=frozenset(event.node for event in seen if isinstance(event, NodeBooted)),
         copies=tuple(copy for copy in copies if copy.targets),
+        warnings=warnings,
     )
 
 

@@ -20,7 +20,7 @@ from asyncstack.inventory import (
     render_localrc,
 )
 from asyncstack.localconf import LocalConf, read_local_conf
-from asyncstack.model import Node
+from asyncstack.model import Node, Suspicion
 from asyncstack.plan import PlannedPhase, plan_phases
 from asyncstack.settings import NodeSettings, RunSettings
 from asyncstack.transports.base import Ask, Transport
@@ -30,7 +30,7 @@ from asyncstack.transports.sonames import look_up_in_cache
 if TYPE_CHECKING:
     from asyncstack.transports.ssh import SshAccess
 
-__all__ = ["LOCAL_NODE", "NodeSpec", "node_batches", "node_copies", "plan_run", "read_nodes"]
+__all__ = ["LOCAL_NODE", "NodeSpec", "inventory_wishes", "node_batches", "plan_run", "read_nodes"]
 
 LOCAL_NODE = "localhost"
 
@@ -64,11 +64,16 @@ def node_batches(settings: RunSettings, ask: Ask | None = None) -> list[list[Nod
     return [[_spec(host, settings, reach, found) for host in hosts] for hosts in batches]
 
 
-def node_copies(settings: RunSettings) -> tuple[Copy, ...]:
-    """The files that the inventory wants copied between nodes. Raises InventoryError."""
+def inventory_wishes(settings: RunSettings) -> tuple[tuple[Copy, ...], tuple[Suspicion, ...]]:
+    """The files that the inventory wants copied between nodes, and what is odd about it.
+
+    Raises InventoryError.
+    """
     if settings.nodes.inventory is None:
-        return ()
-    return read_nodes(settings.nodes).copies
+        return (), ()
+    inventory = read_nodes(settings.nodes)
+    # Files travel while a lab is stacked, not when it is taken down.
+    return inventory.copies if settings.command == "stack" else (), inventory.warnings
 
 
 def _local_host(settings: RunSettings) -> NodeSpec:

@@ -11,7 +11,7 @@ from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor, new_run_id
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
-from asyncstack.run.nodes import node_batches, node_copies, plan_run
+from asyncstack.run.nodes import inventory_wishes, node_batches, plan_run
 from asyncstack.run.opening import open_nodes
 from asyncstack.run.stage import Stage
 from asyncstack.run.stages import boot_nodes
@@ -72,7 +72,8 @@ async def make_plan(
     specs = [spec for batch in node_batches(settings, ask) for spec in batch]
     phases = plan_run(settings, [spec.local_conf for spec in specs])
     listener = _Listener()
-    all_copies = node_copies(settings)
+    all_copies, warnings = inventory_wishes(settings)
+    planned = {phase.key.name for phase in phases}
     run_id = f"plan-{new_run_id()}"
     redactor = Redactor()
     stage = Stage(
@@ -84,6 +85,7 @@ async def make_plan(
         listener.flush,
         keep_top_dir=False,
         looks_only=True,
+        warnings=warnings,
     )
     plans: list[Plan] = []
     async with open_nodes(stage, specs) as opened:
@@ -105,7 +107,7 @@ async def make_plan(
                 *(_unread(plugins) if deep else ()),
                 *dependency_suspicions(node.booted.plugins, seen.declarations),
             )
-            copies = tuple(c for c in all_copies if node.name in c.targets)
+            copies = tuple(c for c in all_copies if node.name in c.targets and c.after in planned)
             calls = await _core_calls(node) if deep else ()
             plans.append(
                 Plan(node.name, node.booted.dest, plugins, tuple(phases), found, calls, copies)

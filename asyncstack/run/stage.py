@@ -30,7 +30,7 @@ class Stage(Struct, frozen=True):
 
     `attach`: the drivers run already, for a controller that is gone; those of `booted` certainly.
     `looks_only`: nothing is to be made on the nodes. `keep_top_dir`: what the plugins found at
-    TOP_DIR is there after the run. `copies`: files between nodes.
+    TOP_DIR is there after the run. `copies`: files between nodes. `warnings`: of the inventory.
     """
 
     settings: RunSettings
@@ -44,6 +44,7 @@ class Stage(Struct, frozen=True):
     keep_top_dir: bool = True
     looks_only: bool = False
     copies: tuple[Copy, ...] = ()
+    warnings: tuple[Suspicion, ...] = ()
 
 
 class Opened(Struct, frozen=True):

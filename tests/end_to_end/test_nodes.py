@@ -237,3 +237,29 @@ def test_the_plan_shows_every_node_and_what_it_gets(lab: Lab) -> None:
         f"node {name}, DEST={lab.root}/{name}" for name in ("ctl", "c1", "c2")
     ]
     assert plan.stdout.count("after install: /etc/ca.pem from ctl") == 1
+
+
+def test_the_plan_shows_the_copies_that_would_be_made(lab: Lab) -> None:
+    """With their mode; not those behind a phase that isn't run."""
+    path = inventory(lab, extra=_COPY.format(after="install", path="/etc/ca.pem"))
+    assert "after install: /etc/ca.pem from ctl (0640)" in lab.plan("-i", path).stdout
+    assert "/etc/ca.pem" not in lab.plan("-i", path, "--until-phase", "pre-install").stdout
+
+
+def test_what_is_odd_about_an_inventory_is_told_once(lab: Lab) -> None:
+    """A variable that isn't used, and files that can't be copied for want of their node."""
+    copies = _COPY.format(after="install", path="/etc/ca.pem")
+    path = inventory(lab, extra=f"{copies}    ansible_ssh_common_args: -J jump\n")
+    plan = lab.plan("-i", path, "--limit", "compute")
+    run = stack(lab, path, "--limit", "compute", "--until-phase", "source")
+    assert run.code == 0, run
+    for told in (plan.stderr, " ".join(event.message for event in run.of(Warned))):
+        assert told.count("ansible_ssh_common_args is not used") == 1
+        assert told.count("/etc/ca.pem won't be copied to c1") == 1
+
+
+def test_files_do_not_travel_when_a_lab_is_taken_down(lab: Lab) -> None:
+    path = inventory(lab, extra=_COPY.format(after="source", path=lab.root / "none.pem"))
+    run = lab.run("unstack", lab.conf, "-i", path)
+    assert run.code == 0, run
+    assert run.of(FilesCopied) == []
