@@ -92,8 +92,20 @@ def first_record(
         local_conf_digest=_digest(local_conf),
         phases=tuple(phase.key.name for phase in plan),
         controller_pid=os.getpid(),
-        settings=settings,
+        settings=_from_anywhere(settings),
         plan=tuple(plan),
+    )
+
+
+def _from_anywhere(settings: RunSettings) -> RunSettings:
+    """The settings for who takes the run up, ends it or resumes it in another folder."""
+    inventory = settings.nodes.inventory
+    return msgspec.structs.replace(
+        settings,
+        local_conf=settings.local_conf.absolute(),
+        nodes=msgspec.structs.replace(
+            settings.nodes, inventory=inventory.absolute() if inventory else None
+        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -263,3 +265,22 @@ def test_files_do_not_travel_when_a_lab_is_taken_down(lab: Lab) -> None:
     run = lab.run("unstack", lab.conf, "-i", path)
     assert run.code == 0, run
     assert run.of(FilesCopied) == []
+
+
+@pytest.mark.parametrize("verb", ["resume", "stop"])
+def test_a_run_is_met_again_from_any_folder(lab: Lab, verb: str) -> None:
+    """Also one whose local.conf and inventory were named from where it was started."""
+    inventory(lab, fails="c1")
+    run = lab.run("stack", "local.conf", "-i", "lab.yaml")
+    assert run.code == 1, run
+    inventory(lab)
+    done = subprocess.run(
+        [sys.executable, "-m", "asyncstack", verb, str(run.directory)],
+        cwd="/",
+        env=lab.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done
