@@ -169,7 +169,8 @@ Node = Annotated[
     ),
 ]
 Limit = Annotated[
-    str, typer.Option(metavar="PATTERN", help="Only these nodes, in Ansible's patterns.")
+    str,
+    typer.Option(metavar="PATTERN", help="Only these nodes, in Ansible's patterns (also @FILE)."),
 ]
 StrategyOption = Annotated[
     Strategy,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from asyncstack.inventory.patterns import limit, order_groups
+from asyncstack.inventory.patterns import limit, order_groups, with_files
 from asyncstack.inventory.reading import read_inventory
 from asyncstack.inventory.specs import parse_nodes
 from asyncstack.inventory.values import Copy, Inventory, InventoryHost, render_localrc
@@ -19,4 +19,5 @@ __all__ = [
     "parse_nodes",
     "read_inventory",
     "render_localrc",
+    "with_files",
 ]

@@ -1,8 +1,8 @@
 """Choosing nodes: Ansible's host patterns for `--limit`, and the batches of `--order`.
 
 A pattern is a list, separated by commas or colons, of names, globs (`compute*`), regular
-expressions (`~rack[12]-`), each perhaps with a subscript (`compute[0]`, `compute[1:]`). Plain ones
-add hosts, `&` ones keep only theirs, `!` ones take theirs away, in that order.
+expressions (`~rack[12]-`), each perhaps with a subscript (`compute[0]`, `compute[1:]`). A regular
+expression goes on to the next comma, or to a colon before `&` or `!`. Plain ones add hosts, `&` ones keep only theirs, `!` ones take theirs away, in that order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -18,7 +19,7 @@ from asyncstack.errors import SettingsError
 from asyncstack.inventory.values import Copy, Inventory, InventoryHost
 from asyncstack.model import Suspicion
 
-__all__ = ["limit", "match", "order_groups"]
+__all__ = ["limit", "match", "order_groups", "with_files"]
 
 _SUBSCRIPT = re.compile(
     r"(?P<base>.+)\[(?P<first>-?[0-9]+)?(?:(?P<colon>[:-])(?P<last>[0-9]*))?\]\Z"
@@ -46,6 +47,29 @@ def limit(inventory: Inventory, pattern: str) -> Inventory:
         copies=tuple(copy for copy in kept if copy.sources),
         warnings=(*inventory.warnings, *(_left_out(copy) for copy in kept if not copy.sources)),
     )
+
+
+def with_files(pattern: str) -> str:
+    """The pattern with the lines of a file in place of each `@FILE`, as in Ansible's --limit.
+
+    Raises SettingsError for a file that can't be read, or that names nothing.
+    """
+    return ",".join(
+        _lines(piece.strip()[1:]) if piece.strip().startswith("@") else piece
+        for piece in pattern.split(",")
+    )
+
+
+def _lines(path: str) -> str:
+    try:
+        text = Path(path).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingsError(f"--limit @{path}: can't be read: {reason}") from error
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    if not any(lines):
+        raise SettingsError(f"--limit @{path}: names no node")
+    return ",".join(filter(None, lines))
 
 
 def _limited(copy: Copy, chosen: frozenset[str]) -> Copy:
@@ -113,7 +137,9 @@ def _split(pattern: str, names: Collection[str]) -> Iterator[str]:
 
 def _next(text: str) -> tuple[str, str]:
     if re.match(r"[&!]?~", text):
-        return text, ""
+        # A colon may be its own, as in (?:a|b); one before & or ! is hardly ever.
+        end = re.search(r"(?<!\?):(?=[&!])", text)
+        return (text[: end.start()], text[end.end() :]) if end else (text, "")
     depth = 0
     for index, character in enumerate(text):
         depth += {"[": 1, "]": -1}.get(character, 0)

@@ -18,6 +18,7 @@ from asyncstack.inventory import (
     parse_nodes,
     read_inventory,
     render_localrc,
+    with_files,
 )
 from asyncstack.localconf import LocalConf, read_local_conf
 from asyncstack.model import Node, Suspicion
@@ -91,7 +92,7 @@ def read_nodes(settings: NodeSettings) -> Inventory:
         inventory = read_inventory(settings.inventory)
     else:
         inventory = parse_nodes(settings.nodes)
-    return limit(inventory, settings.limit) if settings.limit else inventory
+    return limit(inventory, with_files(settings.limit)) if settings.limit else inventory
 
 
 def _ways(settings: NodeSettings, ask: Ask | None) -> Callable[[InventoryHost], Transport]:

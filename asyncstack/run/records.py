@@ -22,6 +22,7 @@ from asyncstack.errors import (
 )
 from asyncstack.events import Emit, NodeFinished, RunFinished
 from asyncstack.executor import Boot
+from asyncstack.inventory import with_files
 from asyncstack.journal import (
     RecordedNode,
     RecordedPlugin,
@@ -104,7 +105,9 @@ def _from_anywhere(settings: RunSettings) -> RunSettings:
         settings,
         local_conf=settings.local_conf.absolute(),
         nodes=msgspec.structs.replace(
-            settings.nodes, inventory=inventory.absolute() if inventory else None
+            settings.nodes,
+            inventory=inventory.absolute() if inventory else None,
+            limit=with_files(settings.nodes.limit),
         ),
     )
 

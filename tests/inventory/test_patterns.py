@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from asyncstack.inventory import (
     limit,
     order_groups,
     parse_nodes,
+    with_files,
 )
 from asyncstack.model import Node
 
@@ -51,6 +54,7 @@ LAB = Inventory(
         ("all:!network:&compute*", "compute1 compute2 compute3"),
         ("~compute[12]", "compute1 compute2"),
         ("controller:~(compute|net)1$", "ctl compute1 net1"),
+        ("~(?:compute|net)\\d:!compute2:&compute", "compute1 compute3"),
         ("compute[0]", "compute1"),
         ("compute[-1]", "compute3"),
         ("compute[0:1]", "compute1 compute2"),
@@ -110,6 +114,18 @@ def test_limit_is_set_arithmetic(added: list[str], removed: list[str], separator
     chosen = limit(LAB, pattern)
     assert chosen.names == tuple(name for name in NAMES if name in expected)
     assert limit(chosen, "all") == chosen
+
+
+def test_a_limit_from_files(tmp_path: Path) -> None:
+    """`@FILE`, a pattern a line; which may say what is taken away, too."""
+    (tmp_path / "some").write_text("compute1\n\n  network # ours\n!net1\n")
+    pattern = with_files(f"compute3, @{tmp_path}/some")
+    assert " ".join(limit(LAB, pattern).names) == "ctl compute1 compute3"
+    (tmp_path / "none").write_text("# compute1\n")
+    with pytest.raises(SettingsError, match="none: names no node"):
+        with_files(f"@{tmp_path}/none")
+    with pytest.raises(SettingsError, match="missing: can't be read: No such file"):
+        with_files(f"@{tmp_path}/missing")
 
 
 def test_copies_follow_a_limit() -> None:
