@@ -5,6 +5,7 @@ The defaults stand here, once, and the order is that of `--help`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -25,6 +26,7 @@ __all__ = [
     "Selection",
     "Shown",
     "ShownAs",
+    "the_inventory",
     "with_lock_checked",
     "with_order",
 ]
@@ -45,7 +47,7 @@ def _nodes(
     accept_new_host_keys: o.AcceptNewHostKeys = False,
 ) -> NodeSettings:
     settings = NodeSettings(
-        inventory=inventory,
+        inventory=the_inventory(inventory),
         nodes=tuple(node or ()),
         limit=limit,
         accept_new_host_keys=accept_new_host_keys,
@@ -149,6 +151,18 @@ def _shown(json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = Fa
 
 
 Shown = Annotated[ShownAs, Options(_shown)]
+
+
+def the_inventory(given: list[Path] | None) -> Path | None:
+    """What -i names. Raises SettingsError for several: the nodes of some would be left out."""
+    if given and len(given) > 1:
+        several = " ".join(f"-i {path}" for path in given)
+        raise SettingsError(
+            f"{several}: asyncstack reads one inventory",
+            hint=f"let Ansible put them together: ansible-inventory {several} --list > nodes.json, "
+            "then -i nodes.json",
+        )
+    return given[0] if given else None
 
 
 def with_lock_checked(fetch: FetchSettings) -> FetchSettings:

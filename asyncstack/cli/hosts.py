@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asyncstack.cli import options as o
+from asyncstack.cli.groups import the_inventory
 from asyncstack.errors import AsyncstackError, SettingsError
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def trust(
     from asyncstack.run.nodes import read_nodes
     from asyncstack.settings import NodeSettings
 
-    settings = NodeSettings(inventory=inventory, nodes=tuple(node or ()), limit=limit)
+    settings = NodeSettings(
+        inventory=the_inventory(inventory), nodes=tuple(node or ()), limit=limit
+    )
     if inventory is None and not node:
         raise SettingsError("no node is named", hint="give -i FILE or -n USER@HOST")
     nodes = [host.node for host in read_nodes(settings).hosts if host.connection != "local"]

@@ -157,7 +157,7 @@ FetchFrom = Annotated[
     ),
 ]
 Inventory = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "-i", "--inventory", metavar="FILE", help="An Ansible inventory.", show_default=False
     ),

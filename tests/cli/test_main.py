@@ -152,6 +152,25 @@ def test_a_choice_of_nodes_needs_nodes(program: Program, command: str, option: s
     assert f"{option} compute: there is no inventory" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["stack", "hosts trust"])
+def test_one_of_two_inventories_is_not_taken_for_both(program: Program, command: str) -> None:
+    write_local_conf(program.folder)
+    for name in ("a", "b"):
+        (program.folder / name).write_text(f"all: {{hosts: {{{name}: }}}}")
+    result = program.run(*command.split(), "-i", "a", "-i", "b")
+    assert result.returncode == 2
+    assert "-i a -i b: asyncstack reads one inventory" in result.stderr
+    assert "ansible-inventory -i a -i b --list" in result.stderr
+
+
+def test_a_list_of_hosts_is_no_inventory(program: Program) -> None:
+    """As -i takes one elsewhere."""
+    write_local_conf(program.folder)
+    result = program.run("stack", "-i", "one,two")
+    assert result.returncode == 2
+    assert "-n HOST" in result.stderr
+
+
 @pytest.mark.parametrize("command", ["stack", "unstack", "clean"])
 def test_what_a_devstack_checkout_is_needed_for_is_said(program: Program, command: str) -> None:
     """The error of a missing core function names --devstack: who follows that is not left alone."""
