@@ -19,7 +19,9 @@ def read_tree(top: Item, problems: Problems) -> Tree:
     """Read a document, whichever of the two it is."""
     tree = Tree()
     if top.kind is not Kind.MAPPING:
-        problems.add(top.line, f"must be a mapping of groups, not {top.kind.value}")
+        # Names, perhaps with variables behind them, are the other form's beginning.
+        hint = FLATTEN if top.kind is Kind.TEXT else ""
+        problems.add(top.line, f"must be a mapping of groups, not {top.kind.value}", hint)
     elif "plugin" in top.entries:
         plugin = top.entries["plugin"]
         problems.add(plugin.line, f"is the set-up of inventory plugin {plugin.text!r}", FLATTEN)

@@ -16,7 +16,7 @@ from asyncstack.inventory.values import Inventory
 
 __all__ = ["read_inventory"]
 
-_INI = re.compile(r"(?:\s*(?:[#;].*)?\n)*\s*\[[\w.-]+(?::\w+)?\]\s*\n")
+_INI = re.compile(r"^\[[\w.-]+(?::\w+)?\][ \t]*$", re.MULTILINE)
 
 
 def read_inventory(path: Path) -> Inventory:
@@ -62,12 +62,13 @@ def _read(path: Path) -> str:
     try:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise InventoryError("there is no such inventory", path=str(path)) from error
+        hint = "hosts without a file: -n HOST -n HOST" if "," in path.name else ""
+        raise InventoryError("there is no such inventory", path=str(path), hint=hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"can't be read: {error}", path=str(path)) from error
     if text.startswith("#!"):
         raise InventoryError("is a program that prints one", path=str(path), hint=FLATTEN)
-    if _INI.match(text):
+    if _INI.search(text):
         raise InventoryError("is an inventory in INI form", path=str(path), hint=FLATTEN)
     return text
 

@@ -257,6 +257,8 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
         ("a: &a\n  children: {b: *a}\n", "an alias here holds itself"),
         ("plugin: aws_ec2\n", "lab.yaml:1: is the set-up of inventory plugin 'aws_ec2'"),
         ("[compute]\na ansible_user=x\n", "is an inventory in INI form"),
+        ("# ours\nctl a=1\n\n[compute:vars]\na=x\n", "is an inventory in INI form"),
+        ("ctl ansible_user=x\ncompute1\n", "let Ansible read it"),
         ("#!/bin/sh\n", "is a program"),
         ("all: {hosts: {a: {ansible_port: 65536}}}", "lab.yaml:1: host 'a': '65536' is no port"),
         ("all: {hosts: {a: {ansible_port: x}}}", "'x' is no port"),
