@@ -127,7 +127,14 @@ class SshLogin:
                 wanted.append(Path(name))
                 raise asyncssh.KeyEncryptionError("still locked")
 
-            arguments["client_keys"] = await self._access.keys.load(files)
+            try:
+                arguments["client_keys"] = await self._access.keys.load(files)
+            except OSError as error:
+                raise AuthenticationError(
+                    self._node.name,
+                    f"the key {error.filename} can't be read: {error.strerror}",
+                    hint="check ansible_ssh_private_key_file, or IdentityFile in ~/.ssh/config",
+                ) from error
             if agent_only_these:
                 mine = await self._access.keys.public_keys(files)
                 # An empty list would mean all that the agent has.

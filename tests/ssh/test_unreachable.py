@@ -120,6 +120,18 @@ def test_a_host_of_the_users_configuration_is_meant_by_its_name_there(lab: SshLa
     assert lab.known_hosts.read_text() == node.sshd.host_key_line()
 
 
+def test_a_key_that_is_not_there_is_named(lab: SshLab) -> None:
+    node = lab.node("one")
+    node.sshd.key.unlink()
+    node.sshd.key.with_name("user_key.pub").unlink()
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    outcome = lab.stack()
+    assert_nothing_ran(lab, outcome)
+    assert f"node one: the key {node.sshd.key} can't be read: No such file" in outcome.stderr
+    assert "ansible_ssh_private_key_file" in outcome.stderr
+
+
 def test_a_key_with_a_passphrase_is_told_apart(lab: SshLab) -> None:
     """It isn't asked for, where nobody could answer."""
     node = lab.node("one")
