@@ -173,7 +173,9 @@ class Session:
             source = await self.store.source(job, work)
             if isinstance(source, Ended):
                 return failure_of(job, source)
-            status = FetchStatus.CLONED if job.outcome.received_bytes else FetchStatus.PRESENT
+            # Of a small pack that came in one piece git tells the objects alone, not the size.
+            received = job.outcome.received_bytes or job.outcome.objects
+            status = FetchStatus.CLONED if received else FetchStatus.PRESENT
             result = result_of(job, status, commit=source.commit)
         return msgspec.structs.replace(result, directory=str(source.mirror.path))
 

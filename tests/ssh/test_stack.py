@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asyncstack.events import FetchFinished, StepFinished, Warned
-from asyncstack.model import Status
+from asyncstack.model import FetchStatus, Status
 from tests.helpers.gitserver import git
 from tests.helpers.lab import Outcome
 from tests.ssh.lab import SshLab, assert_exactly_once
@@ -113,6 +113,18 @@ def test_the_nodes_have_ordinary_clones_and_get_them_once(lab: SshLab, source: s
     assert again.code == 0, again
     delivered = {event.node or "controller": event for event in again.of(FetchFinished)}
     assert [delivered[name].received_bytes for name in lab.nodes] == [0, 0]
+
+
+def test_what_the_controller_has_fetched_was_not_there_before(lab: SshLab) -> None:
+    """Small repositories, too, whose size git often doesn't tell."""
+    lab.node("one")
+    lab.witnesses(*"abcdef")
+    lab.write_inventory()
+    outcome = lab.run("fetch", lab.conf, "-i", lab.inventory)
+    assert outcome.code == 0, outcome
+    assert {e.plugin: e.status for e in outcome.of(FetchFinished) if not e.node} == dict.fromkeys(
+        "abcdef", FetchStatus.CLONED
+    )
 
 
 def test_what_stands_needs_neither_server_nor_mirror(lab: SshLab) -> None:
