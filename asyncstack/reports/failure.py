@@ -143,8 +143,9 @@ def _next_commands(summary: Summary, step: StepFinished, run: str) -> Iterator[s
     show += ["--node", step.node] if len(summary.nodes) > 1 else []
     yield f"{shlex.join(show)}    # all of its output"
     if summary.command == "stack":
-        again = ["asyncstack", "stack", *([summary.local_conf] if summary.local_conf else [])]
-        yield f"{shlex.join([*again, '--from-phase', key.name])}    # once it is repaired"
+        # Not `stack --from-phase`, which would want all options of the run again, its nodes first.
+        again = ["asyncstack", "resume", *([run] if run else [])]
+        yield f"{shlex.join(again)}    # once it is repaired"
 
 
 def _fetch_title(summary: Summary, group: list[FetchFinished]) -> Text:

@@ -57,7 +57,7 @@ def test_a_failed_step_tells_everything(tmp_path: Path) -> None:
     expected += "".join(f"  │ line {number}\n" for number in range(11, 31))
     expected += """\
   next     asyncstack logs some-run --plugin ironic --phase install --node n1    # all of its output
-           asyncstack stack 'my local.conf' --from-phase install    # once it is repaired
+           asyncstack resume some-run    # once it is repaired
 """
     assert text(FAILED, root=tmp_path) == expected
 
