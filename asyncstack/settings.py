@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from asyncstack.model import Command, PhaseSelection
 
@@ -62,7 +62,8 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     """One run, as it was asked for. Times are seconds, 0 means without limit.
 
     `run_directory` None: a new one where runs are kept. `trace` turns xtrace on in the plugins.
-    `copies_first` are the phases, left out now, whose copies between nodes are still to be made.
+    `copies_first` are the phases, left out now, whose copies between nodes are still to be made;
+    `begin_at` is the phase with which a node begins that is through with those before it.
     """
 
     local_conf: Path = Path("local.conf")
@@ -75,3 +76,4 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     step_timeout_s: float = 0.0
     trace: bool = False
     copies_first: tuple[str, ...] = ()
+    begin_at: dict[str, str] = field(default_factory=dict)

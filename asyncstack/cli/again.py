@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 
-import msgspec
 import typer
 
 from asyncstack.cli import groups as g
@@ -82,46 +81,21 @@ def resume(
 
       asyncstack resume
     """
+    from asyncstack.cli.resuming import what_is_left
     from asyncstack.errors import RunDirectoryError
     from asyncstack.journal import RunDirectory, RunRecord, read_events
-    from asyncstack.model import PhaseKey, PhaseSelection, Status
+    from asyncstack.model import Status
     from asyncstack.reports.summary import summarise
 
     directory = RunDirectory.find(run)
     record = RunRecord.read(directory.run_json)
     summary = summarise(read_events(directory.events))
-    unfinished = [step for step in summary.steps if not step.status.good]
     if record.settings is None or not record.plan:
         raise RunDirectoryError("ran no phases", path=str(directory.path))
-    if record.status is Status.OK and not unfinished:
+    if record.status is Status.OK and all(step.status.good for step in summary.steps):
         raise RunDirectoryError(
             "it left nothing to be done",
             path=str(directory.path),
             hint="start a new one: asyncstack stack",
         )
-    selection = record.settings.selection
-    left_out: list[str] = []
-    if unfinished:  # otherwise it ended before its first phase
-        order = [phase.key for phase in record.plan]
-        first = min(order.index(PhaseKey(step.mode, step.phase)) for step in unfinished)
-        selection = PhaseSelection(first=order[first].name, last=order[-1].name)
-        left_out = [key.name for key in order[:first]]
-    # What was updated for the first run is there; and a run's directory is its own.
-    fetch = msgspec.structs.replace(record.settings.fetch, update=False)
-    nodes = record.settings.nodes
-    needy = dict.fromkeys(step.node for step in unfinished)
-    lacking = [copy for copy in summary.copies if not copy.ok]
-    # Who has the files that a node still lacks is wanted as well.
-    needy |= dict.fromkeys(copy.source for copy in lacking if copy.target in needy)
-    if needy.keys() < {node.name for node in record.nodes}:
-        # The others are through with everything.
-        nodes = msgspec.structs.replace(nodes, limit=":".join(needy))
-    settings = msgspec.structs.replace(
-        record.settings,
-        selection=selection,
-        fetch=fetch,
-        nodes=nodes,
-        run_directory=None,
-        copies_first=tuple(name for name in left_out if name in {c.after for c in lacking}),
-    )
-    run_command(settings, shown)
+    run_command(what_is_left(record, record.settings, summary), shown)

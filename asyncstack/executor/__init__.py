@@ -57,7 +57,7 @@ async def run_phases(
     finished: dict[str, float] = {}
 
     async def work(node: NodeRun, phase: PlannedPhase) -> None:
-        if node.status is Status.RUNNING:
+        if node.status is Status.RUNNING and phase.key not in node.left_out:
             await node.run_phase(phase, step_timeout_s, last=quits and phase is phases[-1])
             finished[node.name] = time.monotonic()
 

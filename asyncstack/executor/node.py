@@ -16,7 +16,7 @@ from asyncstack.executor.boot import Boot
 from asyncstack.executor.booting import hear_boot
 from asyncstack.executor.conversation import Conversation, Forget
 from asyncstack.executor.tracker import NodeTracker
-from asyncstack.model import Declaration, Plugin, Status
+from asyncstack.model import Declaration, PhaseKey, Plugin, Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.runtime import messages as m
 from asyncstack.runtime.session import stop_driver
@@ -49,6 +49,8 @@ class NodeRun:
         self.status = Status.RUNNING
         self.failed = False
         self.left = False
+        #: Phases that it is through with since another run.
+        self.left_out: frozenset[PhaseKey] = frozenset()
         #: Plugins that are known to have a devstack folder.
         self.has_contents: frozenset[str] = frozenset()
         self.boot_result: Boot | None = None
@@ -143,7 +145,8 @@ class NodeRun:
     def skip_phase(self, phase: PlannedPhase, message: str) -> None:
         """Say that the node won't come to this phase."""
         assert self._tracker is not None
-        self._conversation.tell(self._tracker.skip_phase(phase, message))
+        if phase.key not in self.left_out:
+            self._conversation.tell(self._tracker.skip_phase(phase, message))
 
     async def _drive(
         self, phase: PlannedPhase, tracker: NodeTracker, timeout_s: float, *, last: bool

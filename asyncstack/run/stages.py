@@ -103,6 +103,9 @@ async def run_all(
     `opened` are the nodes of this batch, `everybody` those of all batches: files may go there.
     """
     nodes = _begin(directory, opened, results)
+    keys = [phase.key for phase in phases]
+    for node in nodes:
+        node.left_out = _left_out(keys, stage.settings.begin_at.get(node.name, ""))
 
     async def on_barrier(key: PhaseKey) -> None:
         if key.mode is Mode.SOURCE:
@@ -119,7 +122,6 @@ async def run_all(
         passed.add(key)
 
     settings = stage.settings.nodes
-    keys = [phase.key for phase in phases]
     passed: set[PhaseKey] = set()
     copied = {copy.after for copy in stage.copies}
     await run_phases(
@@ -148,6 +150,13 @@ def may_go_on(stage: Stage, everybody: Sequence[Opened]) -> bool:
     well = (Status.RUNNING, Status.OK)
     failed = sum(one.node.status not in well for one in everybody)
     return policy.allows(failed, len(everybody))
+
+
+def _left_out(keys: Sequence[PhaseKey], begin_at: str) -> frozenset[PhaseKey]:
+    """The phases before the one that a node begins with; what they all build upon is loaded."""
+    names = [key.name for key in keys]
+    before = keys[: names.index(begin_at)] if begin_at in names else ()
+    return frozenset(key for key in before if key.mode is Mode.STACK)
 
 
 def abort_all(

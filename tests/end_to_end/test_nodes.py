@@ -11,7 +11,7 @@ import pytest
 
 from asyncstack.events import BarrierOpened, FilesCopied, NodeFinished, StepFinished, Warned
 from asyncstack.model import PhaseKey, Status
-from tests.helpers.lab import Lab, Outcome
+from tests.helpers.lab import Lab, Outcome, json_lines
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +58,9 @@ def statuses(run: Outcome, phase: str) -> dict[str, str]:
         for s in run.of(StepFinished)
         if PhaseKey(s.mode, s.phase).name == phase and s.plugin == "demo"
     }
+
+
+_REST = ("install", "post-config", "extra", "test-config")
 
 
 def test_every_node_has_its_own_checkout_settings_and_logs(lab: Lab) -> None:
@@ -265,6 +268,66 @@ def test_files_do_not_travel_when_a_lab_is_taken_down(lab: Lab) -> None:
     run = lab.run("unstack", lab.conf, "-i", path)
     assert run.code == 0, run
     assert run.of(FilesCopied) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "fails", "ran"),
+    [
+        ((), "c1", {"ctl": _REST[1:], "c1": _REST, "c2": _REST[1:]}),
+        (("--keep-going",), "c1", {"c1": _REST}),
+        (
+            ("--order", "controller,compute"),
+            "ctl",
+            {"ctl": _REST, "c1": ("pre-install", *_REST), "c2": ("pre-install", *_REST)},
+        ),
+    ],
+)
+def test_a_node_resumes_with_what_it_is_not_through_with(
+    lab: Lab, options: tuple[str, ...], fails: str, ran: dict[str, tuple[str, ...]]
+) -> None:
+    """Not with what another one has failed at; and who is through with everything has rest."""
+    inventory(lab, fails=fails)
+    run = stack(lab, lab.root / "lab.yaml", *options)
+    assert run.code == 1, run
+    inventory(lab)
+    assert resumed(lab, run) == ran
+
+
+def resumed(lab: Lab, run: Outcome) -> dict[str, tuple[str, ...]]:
+    """Resume a run; node → the phases that were run there."""
+    line = [sys.executable, "-m", "asyncstack", "resume", "--json", str(run.directory)]
+    done = subprocess.run(line, env=lab.environment, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done
+    found: dict[str, tuple[str, ...]] = {}
+    for step in json_lines(done.stdout.decode()):
+        if (step["event"], step.get("plugin"), step.get("mode")) == (
+            "step-finished",
+            "demo",
+            "stack",
+        ):
+            found[step["node"]] = (*found.get(step["node"], ()), step["phase"])
+    return found
+
+
+def test_settings_that_fail_bring_no_phase_that_was_not_asked_for(lab: Lab) -> None:
+    path = inventory(lab)
+    mended = lab.root / "mended"
+    lab.plugin("needy", "", settings=f"[[ -e {mended} ]]")
+    lab.conf.write_text(f"[[local|localrc]]\ndisable_all_services\n{lab.enable('demo', 'needy')}")
+    run = stack(lab, path, "--from-phase", "extra", "--limit", "compute")
+    assert run.code == 1, run
+    mended.touch()
+    assert resumed(lab, run) == dict.fromkeys(("c1", "c2"), ("extra", "test-config"))
+
+
+def test_what_ended_before_its_first_phase_is_resumed_where_it_was_meant_to_be(lab: Lab) -> None:
+    path = inventory(lab)
+    away = lab.repositories / "away"
+    (lab.repositories / "demo").rename(away)
+    run = stack(lab, path, "--limit", "c1", "--until-phase", "pre-install")
+    assert run.code == 1, run
+    away.rename(lab.repositories / "demo")
+    assert resumed(lab, run) == {"c1": ("pre-install",)}
 
 
 @pytest.mark.parametrize("verb", ["resume", "stop"])

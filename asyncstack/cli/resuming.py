@@ -1,0 +1,77 @@
+"""What a run has left to be done, as the settings of another one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from asyncstack.journal import RunRecord
+from asyncstack.model import Mode, PhaseKey, PhaseSelection
+from asyncstack.reports.summary import Summary
+from asyncstack.settings import RunSettings
+
+__all__ = ["what_is_left"]
+
+#: What every run begins with, for all else builds upon it.
+_LOADING = (Mode.OVERRIDE_DEFAULTS, Mode.SOURCE)
+
+
+def what_is_left(record: RunRecord, settings: RunSettings, summary: Summary) -> RunSettings:
+    """The settings of a run, for the nodes that aren't through, each from where it isn't.
+
+    `settings` are the record's.
+    """
+    # What was updated for the first run is there; and a run's directory is its own.
+    fetch = msgspec.structs.replace(settings.fetch, update=False)
+    settings = msgspec.structs.replace(settings, fetch=fetch, run_directory=None)
+    order = [phase.key for phase in record.plan]
+    first_of = _first_unfinished(order, summary)
+    if not first_of:
+        return settings  # it ended before its first phase
+    loaded = sum(key.mode in _LOADING for key in order)
+    first = min(first_of.values())
+    selection = settings.selection
+    if first >= loaded:
+        selection = PhaseSelection(first=order[first].name, last=order[-1].name)
+    return msgspec.structs.replace(
+        settings,
+        selection=selection,
+        nodes=msgspec.structs.replace(settings.nodes, limit=_limit(record, first_of, summary)),
+        begin_at={
+            # Who couldn't load its settings hasn't begun with what was left to it before.
+            node: order[number].name if number >= loaded else settings.begin_at.get(node, "")
+            for node, number in first_of.items()
+        },
+        copies_first=_copies(settings, [key.name for key in order[:first]], summary),
+    )
+
+
+def _first_unfinished(order: list[PhaseKey], summary: Summary) -> dict[str, int]:
+    """The first phase that a node isn't through with, by its place; of nodes that have one."""
+    found: dict[str, int] = {}
+    for step in summary.steps:
+        if not step.status.good:
+            number = order.index(PhaseKey(step.mode, step.phase))
+            found[step.node] = min(number, found.get(step.node, number))
+    return found
+
+
+def _limit(record: RunRecord, first_of: Mapping[str, int], summary: Summary) -> str:
+    """The nodes that aren't through, and those whose files they still lack."""
+    lacking = [copy for copy in summary.copies if not copy.ok and copy.target in first_of]
+    needy = {*first_of, *(copy.source for copy in lacking)}
+    names = [node.name for node in record.nodes]
+    if needy >= set(names):
+        assert record.settings is not None
+        return record.settings.nodes.limit
+    return ",".join(name for name in names if name in needy)
+
+
+def _copies(settings: RunSettings, left_out: list[str], summary: Summary) -> tuple[str, ...]:
+    """The phases, of those that are left out now, whose copies have failed or were never made."""
+    failed = {copy.after for copy in summary.copies if not copy.ok}
+    made = {copy.after for copy in summary.copies if copy.ok}
+    due = [name for name in left_out if name in failed]
+    due += [name for name in settings.copies_first if name not in made - failed]
+    return tuple(dict.fromkeys(due))
