@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from asyncstack.errors import AsyncstackError
+from asyncstack.errors import AsyncstackError, SettingsError
 from asyncstack.events import PluginRegistered
 from asyncstack.executor import (
     NodeRun,
@@ -64,6 +64,21 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = 
         raise_all(errors)
 
     await at_once(boot, opened)
+    if prepare:
+        _check_places(opened)
+
+
+def _check_places(opened: Sequence[Opened]) -> None:
+    """See that no two nodes do the same work in the same place. Raises SettingsError."""
+    names: dict[tuple[str, int, str], str] = {}
+    for one in opened:
+        node, dest = one.spec.transport.node, one.node.booted.dest
+        other = names.setdefault((node.host if one.spec.remote else "", node.port, dest), node.name)
+        if other != node.name:
+            raise SettingsError(
+                f"nodes {other} and {node.name} are one machine, and have one DEST: {dest}",
+                hint="correct an ansible_host, or give each a DEST of its own (localrc of the host)",
+            )
 
 
 async def _copy(

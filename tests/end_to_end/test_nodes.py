@@ -347,3 +347,13 @@ def test_a_run_is_met_again_from_any_folder(lab: Lab, verb: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done
+
+
+def test_one_machine_is_not_stacked_twice_at_once(lab: Lab) -> None:
+    """As after a line of the inventory was copied and not changed."""
+    path = inventory(lab)
+    path.write_text(path.read_text().replace(f"DEST: {lab.root}/c2\n", f"DEST: {lab.root}/c1\n"))
+    run = stack(lab, path)
+    assert run.code == 2, run
+    assert f"nodes c1 and c2 are one machine, and have one DEST: {lab.root}/c1" in run.stderr
+    assert run.of(StepFinished) == []
