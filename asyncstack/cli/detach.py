@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -11,31 +12,37 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
-from asyncstack.events import Event, RunStarted
+from asyncstack.events import ConnectionChanged, Event, NodeFinished, RunFinished, RunStarted
 
 if TYPE_CHECKING:
     from asyncstack.reports.display import Display
 
 __all__ = ["detached"]
 
+#: What may be heard before there is a connection to every node.
+_BEFORE = (RunStarted, ConnectionChanged, NodeFinished, RunFinished)
+
 
 def detached(work: Callable[[Display], None]) -> None:
-    """Do `work` in a background process that no terminal holds; return when its run has begun.
+    """Do `work` in a background process that no terminal holds; return when all nodes are there.
 
-    `work` ends the process by its exit code. What goes wrong before the run has begun is shown
-    here, and ends this process with that code.
+    `work` ends the process by its exit code. What goes wrong before that is shown here, and ends
+    this process with that code; a passphrase is asked for here as well.
     """
     reading, writing = os.pipe()
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 – the child's for as long as it lives
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _become_background(log.fileno())
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
         work(_Announcing(writing))
         os._exit(0)
     os.close(writing)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the child to end by
     with os.fdopen(reading) as pipe:
         run_id = pipe.readline().strip()
+    signal.signal(signal.SIGINT, before)
     if run_id:
         typer.echo(run_id)
         typer.echo(
@@ -49,13 +56,6 @@ def detached(work: Callable[[Display], None]) -> None:
     raise typer.Exit(os.waitstatus_to_exitcode(status))
 
 
-def _become_background(log: int) -> None:
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, target in ((null, 0), (log, 1), (log, 2)):
-        os.dup2(descriptor, target)
-
-
 class _Announcing:
     """A display that only tells the waiting parent the run's id. The journal has the rest."""
 
@@ -63,9 +63,14 @@ class _Announcing:
         self._descriptor = descriptor
 
     def emit(self, event: Event) -> None:
-        if isinstance(event, RunStarted) and self._descriptor >= 0:
-            os.write(self._descriptor, f"{event.run_id}\n".encode())
-            self._close()
+        if self._descriptor < 0 or isinstance(event, _BEFORE):
+            return
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        os.write(self._descriptor, f"{event.run_id}\n".encode())
+        self._close()
 
     def _close(self) -> None:
         if self._descriptor >= 0:

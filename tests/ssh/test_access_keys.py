@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from asyncstack.events import NodeFinished
+from asyncstack.model import Status
 from tests.helpers.ptys import AtTerminal
 from tests.helpers.sshd import make_key
 from tests.ssh.lab import SshLab
@@ -133,6 +134,20 @@ def test_ctrl_c_instead_of_a_passphrase_ends_the_run(lab: SshLab) -> None:
     assert "code 130" in terminal.shown
     assert re.search(r"\secho\s", terminal.shown)
     assert lab.driven() == []
+
+
+def test_a_run_that_is_to_be_left_alone_asks_before_it_is(lab: SshLab) -> None:
+    """--detach, at a terminal: the key is needed as in any other run."""
+    locked_nodes(lab, "one")
+    terminal, directory = at_terminal(lab, "--detach")
+    with terminal:
+        terminal.expect("passphrase for key")
+        terminal.type(f"{SECRET}\n")
+        assert terminal.end() == 0, terminal.shown
+    followed = lab.again("logs", directory, "--follow")  # which ends with the run
+    assert followed.code == 0, followed
+    assert followed.record.status is Status.OK
+    assert SECRET not in terminal.shown
 
 
 def test_nobody_is_asked_for_a_key_that_the_agent_has(lab: SshLab, agent: dict[str, str]) -> None:

@@ -64,6 +64,17 @@ def test_every_node_that_is_out_of_reach_is_named(lab: SshLab) -> None:
     assert outcome.record.status is Status.UNREACHABLE
 
 
+def test_who_leaves_a_run_alone_is_told_first_that_a_node_is_out_of_reach(lab: SshLab) -> None:
+    lab.node("well")
+    lab.node("closed", port=free_port())
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    outcome = lab.stack("--detach")
+    assert_nothing_ran(lab, outcome)
+    assert "node closed" in outcome.stderr
+    assert outcome.stdout == ""
+
+
 def test_new_host_keys_are_accepted_if_the_user_says_so(lab: SshLab) -> None:
     """Three names for one address at once: its key is written down once, and it is the right one."""
     daemon = lab.daemon()
