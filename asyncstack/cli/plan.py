@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from asyncstack.reports.folding import fold
+
 if TYPE_CHECKING:
     from asyncstack.model import Suspicion
     from asyncstack.run.planning import Plan, PlannedPlugin
@@ -28,15 +30,23 @@ def print_plans(plans: Sequence[Plan], *, json: bool) -> None:
         print(msgspec.json.format(msgspec.json.encode(list(plans)), indent=2).decode())
         return
     told: set[Suspicion] = set()
-    for plan in plans:
-        _print_plan(plan)
+    for plan, names in _alike(plans).items():
+        _print_plan(plan, fold(names))
         new = [suspicion for suspicion in plan.suspicions if suspicion not in told]
         _print_suspicions(new)
         told.update(new)
 
 
-def _print_plan(plan: Plan) -> None:
-    print(f"node {plan.node}, DEST={plan.dest}\n")
+def _alike(plans: Sequence[Plan]) -> dict[Plan, list[str]]:
+    """Each plan once, without its node, and the nodes that have it; in order."""
+    groups: dict[Plan, list[str]] = {}
+    for plan in plans:
+        groups.setdefault(msgspec.structs.replace(plan, node=""), []).append(plan.node)
+    return groups
+
+
+def _print_plan(plan: Plan, nodes: str) -> None:
+    print(f"node {nodes}, DEST={plan.dest}\n")
     print("fetch, all at once:")
     for planned in plan.plugins:
         print(f"  {_plugin_line(planned)}")

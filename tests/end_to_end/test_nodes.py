@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from itertools import pairwise
@@ -357,3 +358,16 @@ def test_one_machine_is_not_stacked_twice_at_once(lab: Lab) -> None:
     assert run.code == 2, run
     assert f"nodes c1 and c2 are one machine, and have one DEST: {lab.root}/c1" in run.stderr
     assert run.of(StepFinished) == []
+
+
+def test_the_plan_of_many_that_are_alike_is_shown_once(lab: Lab) -> None:
+    """In JSON there is one object a node all the same."""
+    path = inventory(lab)
+    path.write_text(path.read_text().replace(f"DEST: {lab.root}/c2\n", f"DEST: {lab.root}/c1\n"))
+    plan = lab.plan("-i", path)
+    assert [line for line in plan.stdout.splitlines() if line.startswith("node ")] == [
+        f"node ctl, DEST={lab.root}/ctl",
+        f"node c[1-2], DEST={lab.root}/c1",
+    ]
+    plans = json.loads(lab.plan("-i", path, "--json").stdout)
+    assert [one["node"] for one in plans] == ["ctl", "c1", "c2"]
