@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from asyncstack.inventory.patterns import limit, order_groups, with_files
+from asyncstack.inventory.patterns import limit, order_groups, too_late, with_files
 from asyncstack.inventory.reading import read_inventory
 from asyncstack.inventory.specs import parse_nodes
 from asyncstack.inventory.values import Copy, Inventory, InventoryHost, render_localrc
@@ -19,5 +19,6 @@ __all__ = [
     "parse_nodes",
     "read_inventory",
     "render_localrc",
+    "too_late",
     "with_files",
 ]

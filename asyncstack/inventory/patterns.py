@@ -19,7 +19,7 @@ from asyncstack.errors import SettingsError
 from asyncstack.inventory.values import Copy, Inventory, InventoryHost
 from asyncstack.model import Suspicion
 
-__all__ = ["limit", "match", "order_groups", "with_files"]
+__all__ = ["limit", "match", "order_groups", "too_late", "with_files"]
 
 _SUBSCRIPT = re.compile(
     r"(?P<base>.+)\[(?P<first>-?[0-9]+)?(?:(?P<colon>[:-])(?P<last>[0-9]*))?\]\Z"
@@ -101,6 +101,23 @@ def order_groups(inventory: Inventory, order: str) -> tuple[tuple[InventoryHost,
             raise _unknown("--order", name, inventory.groups)
         batches.append([hosts.pop(member) for member in members or () if member in hosts])
     return tuple(tuple(batch) for batch in (*batches, list(hosts.values())) if batch)
+
+
+def too_late(inventory: Inventory, order: str) -> tuple[Suspicion, ...]:
+    """Copies to hosts that are through with everything, by `--order`, when their files are made."""
+    batches = order_groups(inventory, order)
+    turn = {host.node.name: number for number, batch in enumerate(batches) for host in batch}
+    found = []
+    for copy in inventory.copies:
+        made = max(turn[source] for source in copy.sources)
+        late = [target for target in copy.targets if turn[target] < made]
+        if late:
+            message = (
+                f"{', '.join(copy.paths)} of {copy.sources[0]} come too late for "
+                f"{', '.join(late)}, whose turn is before that by --order"
+            )
+            found.append(Suspicion("copy-too-late", message, line=copy.line))
+    return tuple(found)
 
 
 def match(groups: _Groups, pattern: str, option: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from asyncstack.inventory import (
     parse_nodes,
     read_inventory,
     render_localrc,
+    too_late,
     with_files,
 )
 from asyncstack.localconf import LocalConf, read_local_conf
@@ -73,8 +74,12 @@ def inventory_wishes(settings: RunSettings) -> tuple[tuple[Copy, ...], tuple[Sus
     if settings.nodes.inventory is None:
         return (), ()
     inventory = read_nodes(settings.nodes)
-    # Files travel while a lab is stacked, not when it is taken down.
-    return inventory.copies if settings.command == "stack" else (), inventory.warnings
+    if (
+        settings.command != "stack"
+    ):  # files travel while a lab is stacked, not when it is taken down
+        return (), inventory.warnings
+    late = too_late(inventory, settings.nodes.order) if settings.nodes.order else ()
+    return inventory.copies, (*inventory.warnings, *late)
 
 
 def _local_host(settings: RunSettings) -> NodeSpec:

@@ -16,6 +16,7 @@ from asyncstack.inventory import (
     limit,
     order_groups,
     parse_nodes,
+    too_late,
     with_files,
 )
 from asyncstack.model import Node
@@ -136,6 +137,14 @@ def test_copies_follow_a_limit() -> None:
     assert without.copies == ()
     assert [(warning.code, warning.line) for warning in without.warnings] == [("copy-left-out", 7)]
     assert limit(LAB, "net1").warnings == ()
+
+
+def test_copies_that_an_order_makes_too_late() -> None:
+    """To who is through before the files are there."""
+    assert too_late(LAB, "controller,compute") == ()
+    (warning,) = too_late(LAB, "compute,controller")
+    assert (warning.code, warning.line) == ("copy-too-late", 7)
+    assert "/x of ctl come too late for compute1, compute2" in warning.message
 
 
 def batches(order: str) -> list[list[str]]:
