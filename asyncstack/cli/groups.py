@@ -66,6 +66,11 @@ def _all_nodes(
     keep_going: o.KeepGoing = False,
     max_fail: o.MaxFail = "",
 ) -> NodeSettings:
+    if keep_going and max_fail:
+        raise SettingsError(
+            f"--keep-going and --max-fail {max_fail} exclude each other",
+            hint="--keep-going goes on however many nodes have failed",
+        )
     return msgspec.structs.replace(
         with_order(nodes, order),
         strategy=strategy.value,

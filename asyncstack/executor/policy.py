@@ -10,6 +10,8 @@ from asyncstack.errors import SettingsError
 
 __all__ = ["Policy"]
 
+_ALL = 100  # per cent
+
 
 class Policy(Struct, frozen=True):
     """`keep_going`: any number. `max_fail`: so many, or such a percentage of the nodes."""
@@ -23,6 +25,8 @@ class Policy(Struct, frozen=True):
                 f"--max-fail {self.max_fail}: is neither a number nor a percentage",
                 hint="write --max-fail 2 or --max-fail 25%",
             )
+        if self.max_fail.endswith("%") and int(self.max_fail[:-1]) > _ALL:
+            raise SettingsError(f"--max-fail {self.max_fail}: is more than all nodes")
 
     def allows(self, failed: int, total: int) -> bool:
         """True if the nodes that are left may go on although `failed` of `total` have failed."""

@@ -102,10 +102,18 @@ def test_the_others_go_on_if_they_may(lab: Lab, option: list[str]) -> None:
     assert statuses(run, "test-config") == {"ctl": "ok", "c1": "aborted", "c2": "ok"}
 
 
-def test_a_max_fail_that_is_none_is_refused(lab: Lab) -> None:
-    run = stack(lab, inventory(lab), "--max-fail", "some")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--max-fail", "some"], "--max-fail some"),
+        (["--max-fail", "101%"], "--max-fail 101%: is more than all nodes"),
+        (["--max-fail", "1", "--keep-going"], "--max-fail 1 exclude each other"),
+    ],
+)
+def test_a_max_fail_that_is_none_is_refused(lab: Lab, options: list[str], said: str) -> None:
+    run = stack(lab, inventory(lab), *options)
     assert run.code == 2
-    assert "--max-fail some" in run.stderr
+    assert said in run.stderr
 
 
 def test_one_group_finishes_before_the_next_begins(lab: Lab) -> None:
