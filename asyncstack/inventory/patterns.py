@@ -45,8 +45,34 @@ def limit(inventory: Inventory, pattern: str) -> Inventory:
             for group, names in inventory.groups.items()
         },
         copies=tuple(copy for copy in kept if copy.sources),
-        warnings=(*inventory.warnings, *(_left_out(copy) for copy in kept if not copy.sources)),
+        warnings=(
+            *inventory.warnings,
+            *_misread(inventory, pattern),
+            *(_left_out(copy) for copy in kept if not copy.sources),
+        ),
     )
+
+
+def _misread(inventory: Inventory, pattern: str) -> Iterator[Suspicion]:
+    """Subscripts, which count hosts, where a folded name stands for others: our own tables fold."""
+    for part in _split(pattern, inventory.names):
+        subscript = _SUBSCRIPT.match(part.lstrip("&!"))
+        if subscript is None or not (subscript["first"] or "").isdigit():
+            continue
+        base, first, last = subscript.group("base", "first", "last")
+        if subscript["colon"] and not last:
+            continue
+        numbers = range(int(first), int(last or first) + 1)
+        if len(numbers) > len(inventory.names):
+            continue
+        named = [f"{base}{str(number).zfill(len(first))}" for number in numbers]
+        meant = _find(inventory.groups, part.lstrip("&!"), "--limit")
+        if {*named} & {*inventory.names} and {*named} != {*meant}:
+            yield Suspicion(
+                "limit-subscript",
+                f"--limit {part!r} counts from 0, as in Ansible: it is {', '.join(meant)}; "
+                f"for the others write {','.join(named)}",
+            )
 
 
 def with_files(pattern: str) -> str:

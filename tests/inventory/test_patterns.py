@@ -139,6 +139,23 @@ def test_copies_follow_a_limit() -> None:
     assert limit(LAB, "net1").warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("compute[1-2]", "is compute2, compute3; for the others write compute1,compute2"),
+        ("all:!compute[1]", "is compute2; for the others write compute1"),
+        ("compute[0]", ""),
+        ("compute[1:]", ""),
+        ("network[0]", ""),
+        ("compute1,compute2", ""),
+    ],
+)
+def test_a_subscript_is_not_taken_for_a_folded_name(pattern: str, says: str) -> None:
+    """`compute[1-2]` in a table of ours is compute1 and compute2."""
+    messages = [w.message for w in limit(LAB, pattern).warnings if w.code == "limit-subscript"]
+    assert [says in message for message in messages] == ([True] if says else [])
+
+
 def test_copies_that_an_order_makes_too_late() -> None:
     """To who is through before the files are there."""
     assert too_late(LAB, "controller,compute") == ()
