@@ -72,10 +72,10 @@ async def execute(
     """
     Policy(max_fail=settings.nodes.max_fail)  # said before anything is done, if it is wrong
     batches = node_batches(settings, ask)
-    plan = plan_run(settings, [spec.local_conf for specs in batches for spec in specs])
+    specs = [spec for batch in batches for spec in batch]
+    plan = plan_run(settings, [spec.local_conf for spec in specs])
     directory = RunDirectory.create(explicit=settings.run_directory)
-    local_conf = batches[0][0].local_conf
-    record = first_record(settings, local_conf, directory, plan if goal == "phases" else [])
+    record = first_record(settings, specs, directory, plan if goal == "phases" else [])
     _write(record, directory)
     return await _conduct(record, directory, batches, display)
 
@@ -159,7 +159,7 @@ async def _concluded(
         with CancelScope(shield=True):
             await sinks.finish()
         if not progress.left:
-            _write(last_record(record, progress, stage.redactor), directory)
+            _write(last_record(record, progress, stage.redactor, sinks.ended), directory)
 
 
 def _redactor() -> Redactor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ from asyncstack.journal import (
 from asyncstack.localconf import LocalConf
 from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
+from asyncstack.run.nodes import NodeSpec
 from asyncstack.run.stage import InputErrors
 from asyncstack.settings import RunSettings
 
@@ -80,10 +81,11 @@ class Progress(Struct):
 
 def first_record(
     settings: RunSettings,
-    local_conf: LocalConf,
+    specs: Sequence[NodeSpec],
     directory: RunDirectory,
     plan: Sequence[PlannedPhase],
 ) -> RunRecord:
+    local_conf = specs[0].local_conf
     return RunRecord(
         run_id=directory.run_id,
         command=settings.command if plan else "fetch",
@@ -92,6 +94,7 @@ def first_record(
         local_conf=str(local_conf.path.absolute()),
         local_conf_digest=_digest(local_conf),
         phases=tuple(phase.key.name for phase in plan),
+        nodes=tuple(RecordedNode(name=spec.name, host=spec.transport.node.host) for spec in specs),
         controller_pid=os.getpid(),
         settings=_from_anywhere(settings),
         plan=tuple(plan),
@@ -117,23 +120,22 @@ def _digest(local_conf: LocalConf) -> str:
     return f"sha256:{hashlib.sha256(text).hexdigest()}"
 
 
-def last_record(record: RunRecord, progress: Progress, redactor: Redactor) -> RunRecord:
+def last_record(
+    record: RunRecord, progress: Progress, redactor: Redactor, ended: Mapping[str, Status]
+) -> RunRecord:
     record = msgspec.structs.replace(
         record,
         finished=datetime.now(UTC),
         status=progress.status,
         exit_code=progress.exit_code,
+        nodes=tuple(_last_of(node, progress, ended) for node in record.nodes),
     )
     if not progress.boots:
-        return record  # whose nodes are known from elsewhere, or were never had
+        return record  # whose plugins are known from elsewhere, or never were
     commits = {result.plugin: result.commit for result in progress.all_results()}
     plugins = {plugin.name: plugin for boot in progress.boots.values() for plugin in boot.plugins}
     return msgspec.structs.replace(
         record,
-        nodes=tuple(
-            RecordedNode(name=name, dest=boot.dest, status=progress.status, facts=boot.facts)
-            for name, boot in progress.boots.items()
-        ),
         plugins=tuple(
             RecordedPlugin(
                 name=p.name,
@@ -144,6 +146,16 @@ def last_record(record: RunRecord, progress: Progress, redactor: Redactor) -> Ru
             for p in plugins.values()
         ),
     )
+
+
+def _last_of(node: RecordedNode, progress: Progress, ended: Mapping[str, Status]) -> RecordedNode:
+    """How a node was found, and how it ended: perhaps not as the run did."""
+    boot = progress.boots.get(node.name)
+    if boot is None:
+        status = ended.get(node.name, node.status)
+        return msgspec.structs.replace(node, status=status)
+    status = ended.get(node.name, progress.status)
+    return msgspec.structs.replace(node, dest=boot.dest, facts=boot.facts, status=status)
 
 
 def tell_of_nodes(error: AsyncstackError, emit: Emit, *, left: bool) -> Status:

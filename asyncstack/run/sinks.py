@@ -25,6 +25,7 @@ from asyncstack.events import (
     kind_of,
 )
 from asyncstack.journal import Journal, Redactor, StepLogs, StreamRedactor
+from asyncstack.model import Status
 from asyncstack.reports.display import Display
 
 __all__ = ["Sinks"]
@@ -71,6 +72,8 @@ class Sinks:
         self._display = display
         self._redactor = redactor
         self._streams: dict[str, StreamRedactor] = {}
+        #: How each node ended that has.
+        self.ended: dict[str, Status] = {}
         self._seen = {_identity(event) for event in seen} - {None}
 
     def emit(self, event: Event) -> None:
@@ -82,6 +85,8 @@ class Sinks:
             self._write(event.log, self._streams.pop(event.log).flush())
         event = self._redactor.event(msgspec.structs.replace(event, run_id=self._run_id))
         self._display.emit(event)
+        if isinstance(event, NodeFinished):
+            self.ended[event.node] = event.status
         if not self._seen or _identity(event) not in self._seen:
             self._journal.emit(event)
 

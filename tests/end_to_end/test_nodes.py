@@ -93,6 +93,11 @@ def test_a_failed_node_stops_the_others_at_the_next_barrier(lab: Lab) -> None:
     assert run.code == 1
     assert statuses(run, "install") == {"ctl": "ok", "c1": "failed", "c2": "ok"}
     assert set(statuses(run, "post-config").values()) == {"aborted"}
+    # As in the journal, each node's status is its own.
+    assert {node.name: node.status for node in run.record.nodes} == {
+        event.node: event.status for event in run.of(NodeFinished)
+    }
+    assert {n.name for n in run.record.nodes if n.status is Status.FAILED} == {"c1"}
 
 
 @pytest.mark.parametrize("option", [["--keep-going"], ["--max-fail", "1"], ["--max-fail", "40%"]])

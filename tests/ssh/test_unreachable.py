@@ -62,6 +62,10 @@ def test_every_node_that_is_out_of_reach_is_named(lab: SshLab) -> None:
         "refused",
     }
     assert outcome.record.status is Status.UNREACHABLE
+    named = {node.name: node.status for node in outcome.record.nodes}
+    assert named == {"well": Status.PENDING} | {
+        name: Status.UNREACHABLE for name in lab.nodes if name != "well"
+    }
 
 
 def test_who_leaves_a_run_alone_is_told_first_that_a_node_is_out_of_reach(lab: SshLab) -> None:
