@@ -14,7 +14,7 @@ from msgspec import Struct
 from asyncstack.events import Emit, Event, FilesCopied
 from asyncstack.executor import RECONNECT_S
 from asyncstack.inventory import Copy
-from asyncstack.run.persistence import connect_again
+from asyncstack.run.reconnecting import connect_again
 from asyncstack.transports.base import Completed, Transport
 
 __all__ = ["copy_files", "due_copies", "refuse_copy", "without_made"]

@@ -9,16 +9,15 @@ from typing import TypeVar
 import anyio
 import msgspec
 
-from asyncstack.errors import HostKeyError, TransportError
 from asyncstack.events import Emit, Event, FetchFinished, FetchRetried, FetchStarted
 from asyncstack.executor import RECONNECT_S
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
-from asyncstack.runtime.session import reconnect_delays
+from asyncstack.run.reconnecting import connect_again
 from asyncstack.transports.base import Transport
 
-__all__ = ["connect_again", "persist"]
+__all__ = ["persist"]
 
 R = TypeVar("R", bound=FetchRequest)
 
@@ -72,22 +71,6 @@ def _unlucky(requests: Sequence[R], done: Mapping[str, FetchResult]) -> list[R]:
 
 async def _is_lost(transport: Transport) -> bool:
     return (await transport.run("true")).exit_status is None
-
-
-async def connect_again(transport: Transport, give_up: float) -> bool:
-    """Have a connection again; False if there is none to be had."""
-    for delay in reconnect_delays():
-        try:
-            await transport.connect()
-        except HostKeyError:
-            return False  # which doesn't change by itself
-        except TransportError:
-            if anyio.current_time() + delay > give_up:
-                return False
-            await anyio.sleep(delay)
-        else:
-            break
-    return anyio.current_time() <= give_up
 
 
 class _Story:
