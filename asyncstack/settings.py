@@ -9,7 +9,10 @@ from msgspec import Struct, field
 
 from asyncstack.model import Command, PhaseSelection
 
-__all__ = ["FetchSettings", "NodeSettings", "RunSettings"]
+__all__ = ["THROUGH", "FetchSettings", "NodeSettings", "RunSettings"]
+
+#: Where a node begins that has nothing left to do.
+THROUGH = "-"
 
 
 class FetchSettings(Struct, frozen=True, kw_only=True):
@@ -63,7 +66,8 @@ class RunSettings(Struct, frozen=True, kw_only=True):
 
     `run_directory` None: a new one where runs are kept. `trace` turns xtrace on in the plugins.
     `copies_first` are the phases, left out now, whose copies between nodes are still to be made;
-    `begin_at` is the phase with which a node begins that is through with those before it.
+    `begin_at` is the phase with which a node begins that is through with those before it; `THROUGH`
+    is for one that is only there for its files.
     """
 
     local_conf: Path = Path("local.conf")

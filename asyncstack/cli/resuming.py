@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import msgspec
 
 from asyncstack.journal import RunRecord
-from asyncstack.model import Mode, PhaseKey, PhaseSelection
+from asyncstack.model import Mode, PhaseKey, PhaseSelection, Status
 from asyncstack.reports.summary import Summary
-from asyncstack.settings import RunSettings
+from asyncstack.settings import THROUGH, RunSettings
 
 __all__ = ["what_is_left"]
 
@@ -27,9 +27,10 @@ def what_is_left(record: RunRecord, settings: RunSettings, summary: Summary) -> 
     settings = msgspec.structs.replace(settings, fetch=fetch, run_directory=None)
     order = [phase.key for phase in record.plan]
     first_of = _first_unfinished(order, summary)
-    if not first_of:
+    if not summary.steps:
         return settings  # it ended before its first phase
     loaded = sum(key.mode in _LOADING for key in order)
+    needed = _needed(first_of, summary)
     first = min(first_of.values())
     selection = settings.selection
     if first >= loaded:
@@ -37,8 +38,9 @@ def what_is_left(record: RunRecord, settings: RunSettings, summary: Summary) -> 
     return msgspec.structs.replace(
         settings,
         selection=selection,
-        nodes=msgspec.structs.replace(settings.nodes, limit=_limit(record, first_of, summary)),
-        begin_at={
+        nodes=msgspec.structs.replace(settings.nodes, limit=_limit(record, {*first_of, *needed})),
+        begin_at=dict.fromkeys(needed, THROUGH)
+        | {
             # Who couldn't load its settings hasn't begun with what was left to it before.
             node: order[number].name if number >= loaded else settings.begin_at.get(node, "")
             for node, number in first_of.items()
@@ -49,7 +51,7 @@ def what_is_left(record: RunRecord, settings: RunSettings, summary: Summary) -> 
 
 def _first_unfinished(order: list[PhaseKey], summary: Summary) -> dict[str, int]:
     """The first phase that a node isn't through with, by its place; of nodes that have one."""
-    found: dict[str, int] = {}
+    found = {node.node: 0 for node in summary.lost_nodes if node.status is Status.UNREACHABLE}
     for step in summary.steps:
         if not step.status.good:
             number = order.index(PhaseKey(step.mode, step.phase))
@@ -57,10 +59,14 @@ def _first_unfinished(order: list[PhaseKey], summary: Summary) -> dict[str, int]
     return found
 
 
-def _limit(record: RunRecord, first_of: Mapping[str, int], summary: Summary) -> str:
-    """The nodes that aren't through, and those whose files they still lack."""
+def _needed(first_of: Mapping[str, int], summary: Summary) -> set[str]:
+    """The nodes that are through, but have files that others still lack."""
     lacking = [copy for copy in summary.copies if not copy.ok and copy.target in first_of]
-    needy = {*first_of, *(copy.source for copy in lacking)}
+    return {copy.source for copy in lacking} - first_of.keys()
+
+
+def _limit(record: RunRecord, needy: set[str]) -> str:
+    """Those nodes, as --limit names them."""
     names = [node.name for node in record.nodes]
     if needy >= set(names):
         assert record.settings is not None

@@ -40,7 +40,7 @@ async def run_phases(
     emit: Emit,
     *,
     strategy: Literal["linear", "free"] = "linear",
-    policy: Policy,
+    may_go_on: Callable[[int, int], bool],
     on_barrier: Callable[[PhaseKey], Awaitable[None]],
     meet_after: Collection[PhaseKey] = (),
     step_timeout_s: float = 0.0,
@@ -51,7 +51,7 @@ async def run_phases(
     `quits`: no driver is asked anything after the last phase, and each may end right behind it.
 
     A node whose run ended early stops the others at the next barrier, never in the middle of a
-    step, unless `policy` lets them go on. `on_barrier` is called when all nodes are through with a
+    step, unless `may_go_on`, given how many of how many have, lets them. `on_barrier` is called when all nodes are through with a
     phase; `free` has such points behind the phases of `meet_after` and at the end.
     """
     finished: dict[str, float] = {}
@@ -68,7 +68,7 @@ async def run_phases(
             finished.clear()
         await on_barrier(phase.key)
         failed = sum(node.status is not Status.RUNNING for node in nodes)
-        return policy.allows(failed, len(nodes))
+        return may_go_on(failed, len(nodes))
 
     in_order = linear
     if strategy == "free":

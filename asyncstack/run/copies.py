@@ -39,10 +39,10 @@ def due_copies(
     return [c for c in behind if batch & {*c.sources} and not ahead & {*c.sources}]
 
 
-def refuse_copy(copy: Copy, emit: Emit) -> list[str]:
-    """Say that the node which was to have the files has not come so far; the nodes that lack them."""
+def refuse_copy(copy: Copy, targets: Sequence[str], problem: str, emit: Emit) -> list[str]:
+    """Say that these targets don't get the files, and why; the nodes that lack them now."""
     source = copy.sources[0]
-    targets = [target for target in copy.targets if target != source]
+    targets = [target for target in targets if target != source]
     for target in targets:
         emit(
             FilesCopied(
@@ -51,7 +51,7 @@ def refuse_copy(copy: Copy, emit: Emit) -> list[str]:
                 paths=copy.paths,
                 after=copy.after,
                 ok=False,
-                message=f"{source} has not come to the end of {copy.after}",
+                message=problem,
             )
         )
     return targets

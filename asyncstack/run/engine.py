@@ -186,6 +186,11 @@ def _stage(
         sinks.finish,
         attach=take_up,
         booted=frozenset(event.node for event in seen if isinstance(event, NodeBooted)),
+        gone={
+            event.node: event.status
+            for event in seen
+            if isinstance(event, NodeFinished) and event.status is Status.UNREACHABLE
+        },
         copies=tuple(copy for copy in copies if copy.targets),
         warnings=warnings,
     )
@@ -250,7 +255,7 @@ async def _run(
                 await _run_batches(stage, directory, batches, opened, phases, progress)
         # Before the drivers go: who takes the run up from here has only what is written by now.
         await stage.settle()
-    progress.end(progress.status)
+    progress.end(worst([progress.status, *stage.gone.values()]))
 
 
 async def _run_batches(
@@ -265,13 +270,15 @@ async def _run_batches(
     of_name = {one.node.name: one for one in opened}
     count = 0
     for count, specs in enumerate(batches, 1):  # noqa: B007 – how many of them had their turn
-        batch = [of_name[spec.name] for spec in specs]
+        batch = [of_name[spec.name] for spec in specs if spec.name in of_name]
+        if not batch:
+            continue
         status = await run_all(stage, directory, batch, phases, progress.results, opened)
         progress.status = worst([progress.status, status])
         if not may_go_on(stage, opened):
             break
     for specs in batches[count:]:
-        batch = [of_name[spec.name] for spec in specs]
+        batch = [of_name[spec.name] for spec in specs if spec.name in of_name]
         abort_all(stage, directory, batch, phases, progress.results)
 
 

@@ -7,14 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from anyio import CancelScope
 
-from asyncstack.errors import AsyncstackError, TransportError
+from asyncstack.errors import AsyncstackError, TransportError, UnfitNodeError
+from asyncstack.events import NodeFinished, Warned
 from asyncstack.executor import (
     Launch,
     open_node,
 )
 from asyncstack.localconf import secret_names
 from asyncstack.run.nodes import NodeSpec
-from asyncstack.run.stage import Opened, Stage, at_once
+from asyncstack.run.stage import Opened, Stage, at_once, errors_in, status_after
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import has_driver, new_nonce, release_driver
 from asyncstack.settings import RunSettings
@@ -27,7 +28,8 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
     """Start a driver on every node, all at once; in the order of `specs`.
 
     When the block ends well the drivers quit, otherwise they are stopped, all at once as well.
-    Raises TransportError, or InputErrors for several, if a node can't be had.
+    A node that can't be had is left out if the run may go on without it (--keep-going, --max-fail);
+    otherwise raises TransportError, or InputErrors for several.
     """
     stacks = {spec.name: AsyncExitStack() for spec in specs}
     opened: dict[str, Opened] = {}
@@ -50,19 +52,38 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
 
     try:
         try:
-            await at_once(open_one, specs)
-        except AsyncstackError:
+            await at_once(open_one, [spec for spec in specs if spec.name not in stage.gone])
+        except AsyncstackError as error:
             # A run that can't be taken up now may be later.
             for one in opened.values() if stage.attach else ():
                 one.node.leave()
-            raise
-        yield [opened[spec.name] for spec in specs]
+            if not _do_without(stage, error, len(specs)):
+                raise
+        yield [opened[spec.name] for spec in specs if spec.name in opened]
     except BaseException as error:
         failure = error
         with CancelScope(shield=True), suppress(AsyncstackError):
             await at_once(lambda stack: _close(stack, failure), list(stacks.values()))
         raise
     await at_once(_close, list(stacks.values()))
+
+
+def _do_without(stage: Stage, error: AsyncstackError, total: int) -> bool:
+    """Let a run that may go on without the nodes that can't be had do so; False if it may not."""
+    errors = [one for one in errors_in(error) if isinstance(one, TransportError)]
+    if stage.attach or stage.looks_only or len(errors) < len(errors_in(error)):
+        return False
+    if any(isinstance(one, UnfitNodeError) for one in errors):
+        return False  # what it lacks is to be mended first
+    if not stage.may_go_on(len(errors), total):
+        return False
+    for one in errors:
+        status = stage.gone[one.node] = status_after(one)
+        stage.emit(NodeFinished(node=one.node, status=status, message=one.problem))
+        message = f"{one.problem}; the run goes on without it"
+        message += f" ({one.hint})" if one.hint else ""
+        stage.emit(Warned(code="node-left-out", message=message, node=one.node))
+    return True
 
 
 async def _close(stack: AsyncExitStack, error: BaseException | None = None) -> None:

@@ -16,7 +16,6 @@ from msgspec import Struct
 from asyncstack import __version__
 from asyncstack.errors import (
     AsyncstackError,
-    ConnectionLostError,
     TransportError,
     UnfitNodeError,
 )
@@ -34,7 +33,7 @@ from asyncstack.localconf import LocalConf
 from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.run.nodes import NodeSpec
-from asyncstack.run.stage import InputErrors
+from asyncstack.run.stage import errors_in, status_after
 from asyncstack.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -163,15 +162,9 @@ def tell_of_nodes(error: AsyncstackError, emit: Emit, *, left: bool) -> Status:
 
     Nothing is said if they were `left` to whoever takes them up later.
     """
-    errors = error.errors if isinstance(error, InputErrors) else (error,)
+    errors = errors_in(error)
     out_of_reach = [one for one in errors if isinstance(one, TransportError)]
     for one in out_of_reach:
         if not left and not isinstance(one, UnfitNodeError):
-            emit(NodeFinished(node=one.node, status=_status_of(one), message=one.problem))
-    return _status_of(out_of_reach[0]) if len(out_of_reach) == len(errors) else Status.FAILED
-
-
-def _status_of(error: TransportError) -> Status:
-    if isinstance(error, UnfitNodeError):
-        return Status.FAILED
-    return Status.LOST if isinstance(error, ConnectionLostError) else Status.UNREACHABLE
+            emit(NodeFinished(node=one.node, status=status_after(one), message=one.problem))
+    return status_after(out_of_reach[0]) if len(out_of_reach) == len(errors) else Status.FAILED

@@ -8,11 +8,17 @@ from typing import TypeVar
 import anyio
 from msgspec import Struct
 
-from asyncstack.errors import AsyncstackError
+from asyncstack.errors import (
+    AsyncstackError,
+    ConnectionLostError,
+    TransportError,
+    UnfitNodeError,
+)
 from asyncstack.events import Emit, Warned
 from asyncstack.executor import (
     Logs,
     NodeRun,
+    Policy,
 )
 from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor
@@ -20,7 +26,17 @@ from asyncstack.model import Status, Suspicion
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.settings import RunSettings
 
-__all__ = ["InputErrors", "Opened", "Stage", "at_once", "raise_all", "warn", "worst"]
+__all__ = [
+    "InputErrors",
+    "Opened",
+    "Stage",
+    "at_once",
+    "errors_in",
+    "raise_all",
+    "status_after",
+    "warn",
+    "worst",
+]
 
 T = TypeVar("T")
 
@@ -31,6 +47,7 @@ class Stage(Struct, frozen=True):
     `attach`: the drivers run already, for a controller that is gone; those of `booted` certainly.
     `looks_only`: nothing is to be made on the nodes. `keep_top_dir`: what the plugins found at
     TOP_DIR is there after the run. `copies`: files between nodes. `warnings`: of the inventory.
+    `gone`: nodes that the run goes on without, and why.
     """
 
     settings: RunSettings
@@ -45,6 +62,13 @@ class Stage(Struct, frozen=True):
     looks_only: bool = False
     copies: tuple[Copy, ...] = ()
     warnings: tuple[Suspicion, ...] = ()
+    gone: dict[str, Status] = {}
+
+    def may_go_on(self, failed: int, total: int) -> bool:
+        """True if not so many nodes have failed that the others are to stop; `gone` ones count."""
+        nodes = self.settings.nodes
+        policy = Policy(keep_going=nodes.keep_going, max_fail=nodes.max_fail)
+        return policy.allows(failed + len(self.gone), total + len(self.gone))
 
 
 class Opened(Struct, frozen=True):
@@ -75,12 +99,24 @@ async def at_once(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> N
         try:
             await work(item)
         except AsyncstackError as error:
-            errors.extend(error.errors if isinstance(error, InputErrors) else [error])
+            errors.extend(errors_in(error))
 
     async with anyio.create_task_group() as tasks:
         for item in items:
             tasks.start_soon(one, item)
     raise_all(errors)
+
+
+def errors_in(error: AsyncstackError) -> tuple[AsyncstackError, ...]:
+    """The single errors that one is made of."""
+    return error.errors if isinstance(error, InputErrors) else (error,)
+
+
+def status_after(error: TransportError) -> Status:
+    """How a node has ended that this came from."""
+    if isinstance(error, UnfitNodeError):
+        return Status.FAILED
+    return Status.LOST if isinstance(error, ConnectionLostError) else Status.UNREACHABLE
 
 
 def raise_all(errors: Sequence[AsyncstackError]) -> None:

@@ -10,7 +10,6 @@ from asyncstack.events import PluginRegistered
 from asyncstack.executor import (
     NodeRun,
     NodeTracker,
-    Policy,
     abort_phases,
     run_phases,
 )
@@ -21,6 +20,7 @@ from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import secrets_in, validate
 from asyncstack.run.copies import copy_files, due_copies, refuse_copy
 from asyncstack.run.stage import Opened, Stage, at_once, raise_all, warn, worst
+from asyncstack.settings import THROUGH
 
 if TYPE_CHECKING:
     from asyncstack.run.remote import Results
@@ -89,14 +89,19 @@ async def _copy(
     if key.mode is Mode.SOURCE:
         names.update(stage.settings.copies_first)
     batch = {one.node.name for one in opened}
+    if opened[0] is everybody[0]:
+        batch |= stage.gone.keys()  # whose files nobody will have
     running = {one.node.name for one in everybody if one.node.status is Status.RUNNING}
     well = running | {one.node.name for one in everybody if one.node.status is Status.OK}
     transports = {one.node.name: one.spec.transport for one in everybody}
     lacking: set[str] = set()
     for copy in due_copies(stage.copies, names, batch, running - batch):
-        if copy.sources[0] not in well:
-            lacking.update(refuse_copy(copy, stage.emit))
+        source = copy.sources[0]
+        if source not in well:
+            problem = f"{source} has not come to the end of {copy.after}"
+            lacking.update(refuse_copy(copy, copy.targets, problem, stage.emit))
             continue
+        refuse_copy(copy, [t for t in copy.targets if t in stage.gone], "out of reach", stage.emit)
         lacking.update(await copy_files(copy, transports, stage.emit))
         # Before anything goes on from it: who takes the run up copies what isn't written down.
         await stage.settle()
@@ -136,15 +141,14 @@ async def run_all(
             await _copy(stage, key, opened, everybody)
         passed.add(key)
 
-    settings = stage.settings.nodes
     passed: set[PhaseKey] = set()
     copied = {copy.after for copy in stage.copies}
     await run_phases(
         nodes,
         phases,
         stage.emit,
-        strategy=settings.strategy,
-        policy=Policy(keep_going=settings.keep_going, max_fail=settings.max_fail),
+        strategy=stage.settings.nodes.strategy,
+        may_go_on=stage.may_go_on,
         on_barrier=on_barrier,
         meet_after=[key for key in keys if key.mode is Mode.SOURCE or key.name in copied],
         step_timeout_s=stage.settings.step_timeout_s,
@@ -160,17 +164,16 @@ async def run_all(
 
 def may_go_on(stage: Stage, everybody: Sequence[Opened]) -> bool:
     """True if not so many nodes have failed that the others are to stop."""
-    settings = stage.settings.nodes
-    policy = Policy(keep_going=settings.keep_going, max_fail=settings.max_fail)
     well = (Status.RUNNING, Status.OK)
     failed = sum(one.node.status not in well for one in everybody)
-    return policy.allows(failed, len(everybody))
+    return stage.may_go_on(failed, len(everybody))
 
 
 def _left_out(keys: Sequence[PhaseKey], begin_at: str) -> frozenset[PhaseKey]:
     """The phases before the one that a node begins with; what they all build upon is loaded."""
     names = [key.name for key in keys]
     before = keys[: names.index(begin_at)] if begin_at in names else ()
+    before = keys if begin_at == THROUGH else before
     return frozenset(key for key in before if key.mode is Mode.STACK)
 
 
