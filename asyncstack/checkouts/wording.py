@@ -24,6 +24,7 @@ _HINTS = {
     _F.THROTTLED: "the server limits how often it may be asked: lower --jobs, or wait",
     _F.OFFLINE: "unset OFFLINE once, so that it can be cloned",
     _F.LOCAL_CHANGES: "commit and push it, or let --force save it to a ref and go on",
+    _F.BUSY: "let the git that is at work there end; if there is none, remove its lock file",
     _F.GIT_MISSING: "install git",
 }
 _CONTENTS = {

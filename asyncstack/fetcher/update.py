@@ -26,6 +26,9 @@ from asyncstack.model import Suspicion
 
 __all__ = ["Updated", "update_checkout"]
 
+#: Failures of a checkout that git finds before it has written anything.
+_UNTOUCHED = (FailureClass.LOCAL_CHANGES, FailureClass.BUSY)
+
 
 @dataclass(frozen=True, slots=True)
 class Updated:
@@ -173,7 +176,7 @@ async def _move(job: Job, found: Found, commit: str, *, over: bool) -> Ended:
     on_its_branch = found.branch and found.branch == job.request.ref.removeprefix("refs/heads/")
     where = ["-B", found.branch, commit] if on_its_branch else ["--detach", commit]
     ended = await here.run("checkout", "--progress", *force, *where)
-    if mark and (ended.ok or ended.failure is FailureClass.LOCAL_CHANGES):
+    if mark and (ended.ok or ended.failure in _UNTOUCHED):
         marker.unlink()
     job.outcome.add("checkout", time.monotonic() - started)
     return ended

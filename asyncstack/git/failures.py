@@ -35,6 +35,7 @@ class FailureClass(enum.StrEnum):
     PERMISSION = "permission"
     CORRUPT = "corrupt"
     LOCAL_CHANGES = "local-changes"
+    BUSY = "busy"
     REFUSED_BY_US = "not-allowed"
     OFFLINE = "offline"
     CHECKOUT = "checkout"
@@ -44,6 +45,17 @@ class FailureClass(enum.StrEnum):
 
 _F = FailureClass
 _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
+    # First, for they name files, whose names may look like anything.
+    (
+        _F.LOCAL_CHANGES,
+        [
+            r"would be overwritten",
+            r"local changes",
+            r"untracked working tree files",
+            r"would lose untracked files",
+        ],
+    ),
+    (_F.BUSY, [r"Unable to create '.*index\.lock': File exists"]),
     (_F.DISK_FULL, [r"No space left on device", r"[Dd]isk quota"]),
     (
         _F.THROTTLED,
@@ -164,10 +176,6 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"TLS connection was non-properly",
             r"expected flush after",
         ],
-    ),
-    (
-        _F.LOCAL_CHANGES,
-        [r"would be overwritten", r"local changes", r"untracked working tree files"],
     ),
     (
         _F.PERMISSION,

@@ -198,6 +198,35 @@ async def test_an_untracked_file_in_the_way(lab: Lab, origin: Path) -> None:
     assert not (checkout / ".git" / MARKER).exists()
 
 
+async def test_an_untracked_folder_in_the_way(lab: Lab, origin: Path) -> None:
+    """Where a file is to be: it stays, also in the next run; force saves it first."""
+    checkout = await delivered(lab)
+    (checkout / "new").mkdir()
+    (checkout / "new" / "file").write_text("mine")
+    commit = commit_files(origin, {"new": "theirs"})
+    lab.mirror(origin)
+    result = await lab.one(update=True)
+    assert (result.status, result.failure) == (FetchStatus.FAILED, FailureClass.LOCAL_CHANGES)
+    assert not (checkout / ".git" / MARKER).exists()
+    assert (await lab.one(update=True, force=True)).commit == commit
+    saved = lab.of(Warned)[-1].message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:new/file") == "mine"
+
+
+async def test_another_git_at_work(lab: Lab, origin: Path) -> None:
+    """Its lock is respected, also by the next run."""
+    checkout = await delivered(lab)
+    before = rev(checkout)
+    lock = checkout / ".git" / "index.lock"
+    lock.touch()
+    commit_files(origin, {"new": "1"})
+    lab.mirror(origin)
+    assert (await lab.one(update=True)).failure is FailureClass.BUSY
+    assert not (checkout / ".git" / MARKER).exists()
+    assert (await lab.one()).commit == before
+    assert lock.exists()
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

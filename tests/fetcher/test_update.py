@@ -224,6 +224,39 @@ async def test_force_saves_an_untracked_file_in_the_way(
     assert (checkout / "new").read_text() == "theirs"
 
 
+@pytest.mark.parametrize("name", ["new", "Timeout"])
+async def test_untracked_folder_in_the_way(
+    name: str, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Where a file is to be: nothing of it is lost, now and in the next run, whatever it is called."""
+    checkout = await checkout_of(bench, server)
+    (checkout / name).mkdir()
+    (checkout / name / "file").write_text("mine")
+    commit = commit_files(repository, {name: "theirs"})
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert not (checkout / ".git" / MARKER).exists()
+    result = await bench.one(server.url("plugin.git"), update=True, force=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    (warning,) = (event for event in bench.of(Warned) if event.code == "local-work-saved")
+    saved = warning.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:{name}/file") == "mine"
+
+
+async def test_another_git_at_work(repository: Path, server: SmartHttp, bench: Bench) -> None:
+    """Its lock is respected, also by the next run, and nothing looks like an interrupted update."""
+    checkout = await checkout_of(bench, server)
+    before = rev(checkout)
+    lock = checkout / ".git" / "index.lock"
+    lock.touch()
+    commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert result.failure is FailureClass.BUSY
+    assert "lock file" in result.hint
+    assert (await bench.one(server.url("plugin.git"))).commit == before
+    assert lock.exists()
+
+
 async def test_shallow_checkout_stays_shallow(
     repository: Path, server: SmartHttp, bench: Bench
 ) -> None:

@@ -70,7 +70,11 @@ move() {
         return
     fi
     case $problem in
-        *'would be overwritten'*)
+        *'index.lock'*'File exists'*)
+            rm -f "$marker"
+            return 1
+            ;;
+        *'would be overwritten'* | *'would lose untracked files'*)
             rm -f "$marker"
             [ "$force" = 1 ] && [ -z "$saved" ] || return
             notes="Funtracked files in the way"
