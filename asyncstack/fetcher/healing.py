@@ -7,7 +7,7 @@ is named instead of overwritten. Who has moved HEAD somewhere else since has tak
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class _Change:
     path: str
     old: str
     new: str
+    submodule: bool
 
     @property
     def gone(self) -> bool:
@@ -81,20 +82,32 @@ def _parse(output: str) -> list[_Change]:
     """Read `diff-tree -z`: `:mode mode old new status`, NUL, path, NUL."""
     fields = output.split("\0")
     pairs = zip(fields[::2], fields[1::2], strict=False)
-    return [_Change(path, *meta.split()[2:4]) for meta, path in pairs if meta]
+    return [_change(path, *meta.split()[:4]) for meta, path in pairs if meta]
 
 
-async def _foreign(here: Git, tree: Path, changes: Iterable[_Change]) -> str:
-    """Name the files that hold neither version."""
+def _change(path: str, old_mode: str, new_mode: str, old: str, new: str) -> _Change:
+    return _Change(path, old, new, submodule="160000" in (old_mode.lstrip(":"), new_mode))
+
+
+async def _foreign(here: Git, tree: Path, changes: Sequence[_Change]) -> str:
+    """Name the files that hold neither version, and those in a folder where one is to be."""
     names = []
+    gone = {change.path for change in changes if change.gone}
     for change in changes:
         path = tree / change.path
+        if path.is_dir() and not (path.is_symlink() or change.submodule or change.gone):
+            names += sorted(_files_below(path, tree) - gone)
         if path.is_file() and not path.is_symlink():
             ended = await here.run("hash-object", f"--path={change.path}", "--", str(path))
             known = ended.stdout.strip() in (change.old, change.new)
             if not known and not await _half_written(here, path, change):
                 names.append(change.path)
     return ", ".join(names)
+
+
+def _files_below(folder: Path, tree: Path) -> set[str]:
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {str(path.relative_to(tree)) for path in found}
 
 
 async def _half_written(here: Git, path: Path, change: _Change) -> bool:
@@ -115,7 +128,7 @@ async def _finish(
     if not ended.ok:
         return ended
     for change in changes:
-        if change.gone:
+        if change.gone and not change.submodule:
             (git_dir.parent / change.path).unlink(missing_ok=True)
     paths = [change.path for change in changes if not change.gone]
     for start in range(0, len(paths), 500):

@@ -324,6 +324,43 @@ async def test_work_done_after_an_interruption_is_named(lab: Lab, origin: Path) 
     assert (checkout / "README").read_text() == "mine"
 
 
+async def test_a_folder_made_after_an_interruption_is_named(lab: Lab, origin: Path) -> None:
+    """Where a file is to be; its content stays."""
+    old = rev(origin, "master")
+    checkout = await delivered(lab)
+    new = commit_files(origin, {"new": "theirs"})
+    git("-C", checkout, "fetch", "-q", origin, "+refs/heads/*:refs/remotes/origin/*")
+    interrupted(checkout, old, new)
+    (checkout / "new").mkdir()
+    (checkout / "new" / "file").write_text("mine")
+    lab.mirror(origin)
+    result = await lab.one(update=True)
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert "new/file" in result.message
+    assert (checkout / "new" / "file").read_text() == "mine"
+
+
+async def test_a_submodule_that_an_interrupted_update_takes_away(lab: Lab, origin: Path) -> None:
+    """Its folder is no file to remove; what the user has put there stays."""
+    work = lab.root / "work"
+    git("clone", "-q", origin, work)
+    git("-C", work, "update-index", "--add", "--cacheinfo", f"160000,{rev(work)},sub")
+    git("-C", work, "commit", "-q", "-m", "sub")
+    git("-C", work, "push", "-q", "origin", "master")
+    lab.mirror(origin)
+    old, checkout = rev(work), await delivered(lab)
+    git("-C", work, "rm", "-q", "--cached", "sub")
+    git("-C", work, "commit", "-q", "-m", "no sub")
+    git("-C", work, "push", "-q", "origin", "master")
+    git("-C", checkout, "fetch", "-q", origin, "+refs/heads/*:refs/remotes/origin/*")
+    interrupted(checkout, old, rev(work))
+    (checkout / "sub" / "file").write_text("mine")
+    lab.mirror(origin)
+    result = await lab.one(update=True)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, rev(work), "")
+    assert (checkout / "sub" / "file").read_text() == "mine"
+
+
 async def test_force_saves_work_done_after_an_interruption(lab: Lab, origin: Path) -> None:
     """The update is finished, and what it goes over is kept."""
     old = rev(origin, "master")

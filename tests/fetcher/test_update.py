@@ -323,6 +323,45 @@ async def test_force_saves_what_was_edited_after_an_interruption(
     assert git("-C", checkout, "status", "--porcelain") == ""
 
 
+async def test_interrupted_update_spares_a_folder_made_since(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Where a file is to be: what lies in it is named, and saved under force."""
+    checkout, commit = await interrupted(bench, server, repository)
+    (checkout / "another").mkdir()
+    (checkout / "another" / "file").write_text("mine")
+    result = await bench.one(server.url("plugin.git"))
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert "another/file" in result.message
+    result = await bench.one(server.url("plugin.git"), force=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    (warning,) = (event for event in bench.of(Warned) if event.code == "local-work-saved")
+    saved = warning.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:another/file") == "mine"
+
+
+async def test_interrupted_update_that_takes_a_submodule_away(
+    repository: Path, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """Its folder is no file to remove; what the user has put there stays."""
+    work = tmp_path / "work"
+    git("clone", "-q", repository, work)
+    git("-C", work, "update-index", "--add", "--cacheinfo", f"160000,{rev(work)},sub")
+    git("-C", work, "commit", "-q", "-m", "sub")
+    git("-C", work, "push", "-q", "origin", "master")
+    checkout = await checkout_of(bench, server)
+    old = rev(checkout)
+    git("-C", work, "rm", "-q", "--cached", "sub")
+    git("-C", work, "commit", "-q", "-m", "no sub")
+    git("-C", work, "push", "-q", "origin", "master")
+    git("-C", checkout, "fetch", "-q", "origin")
+    (checkout / ".git" / MARKER).write_text(f"{old} {rev(work)}\n")
+    (checkout / "sub" / "file").write_text("mine")
+    result = await bench.one(server.url("plugin.git"))
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, rev(work), "")
+    assert (checkout / "sub" / "file").read_text() == "mine"
+
+
 async def test_interrupted_update_moves_no_other_branch(
     repository: Path, server: SmartHttp, bench: Bench
 ) -> None:

@@ -21,13 +21,24 @@ foreign() {
     changes --diff-filter=MT | sort | comm -12 - "$work/from_old" | comm -12 - "$work/from_new"
     changes --diff-filter=A | sort | comm -12 - "$work/from_new"
     changes --diff-filter=D | sort | comm -12 - "$work/from_old"
+    changes --diff-filter=D | sort >"$work/gone"
+    below | sort | comm -13 "$work/gone" -
+}
+
+# What lies in a folder where a file is to be.
+below() {
+    # shellcheck disable=SC2016 # the inner sh is to expand it
+    changes -z --ignore-submodules --diff-filter=MTA | (
+        cd "$directory" && xargs -0 sh -c \
+            'for p; do [ -L "$p" ] || [ ! -d "$p" ] || find "./$p" ! -type d; done' sh
+    ) | cut -c 3-
 }
 
 # Index, files, HEAD, in that order. Only the branch that was asked for moves along.
 write_rest() {
     rm -f "$directory/.git/index.lock" "$directory/.git/HEAD.lock"
     try repository "$directory" read-tree "$new" || return
-    changes -z --diff-filter=D | (cd "$directory" && xargs -0 rm -f --) || return
+    changes -z --ignore-submodules --diff-filter=D | (cd "$directory" && xargs -0 rm -f --) || return
     changes -z --diff-filter=MTA |
         try repository "$directory" checkout-index --force -z --stdin || return
     repository "$directory" update-index -q --refresh >/dev/null
