@@ -95,11 +95,13 @@ def credential_options(address: Address) -> tuple[list[str], dict[str, str]]:
     """Return options and environment that answer git's question for a URL's own credentials.
 
     They travel in the environment: an argument list is for everybody to read, and git hands the
-    URL on to its helper programs. The empty helper first makes this one the only one asked.
+    URL on to its helper programs. The empty helper first makes this one the only one asked, and
+    only for the URL's own host: a server may redirect to another one.
     """
     if address.credentials is None:
         return [], {}
-    options = ["-c", "credential.helper=", "-c", f"credential.helper={_HELPER}"]
+    where = f"{address.scheme}://{address.host}"
+    options = ["-c", "credential.helper=", "-c", f"credential.{where}.helper={_HELPER}"]
     return options, {
         "ASYNCSTACK_GIT_USERNAME": address.credentials.username,
         "ASYNCSTACK_GIT_PASSWORD": address.credentials.password,

@@ -88,6 +88,19 @@ async def test_credentials_are_used_and_never_seen(lab: Lab, server: SmartHttp) 
         assert "hunter" not in text
 
 
+async def test_credentials_follow_no_redirect(lab: Lab, origin: Path, server: SmartHttp) -> None:
+    """They are for the host that the URL names."""
+    with SmartHttp(origin.parent) as other:
+        other.answer = lambda _method, _path: Reply(401, {"WWW-Authenticate": 'Basic realm="x"'})
+        elsewhere = other.url("").rstrip("/")
+        server.answer = lambda _method, path: Reply(301, {"Location": elsewhere + path})
+        parcel = wanted(lab, server, url=server.url("plugin.git", userinfo="me:secret"))
+        (result,) = await lab.clone(parcel)
+        assert result.failure is FailureClass.AUTHENTICATION
+        assert other.headers
+        assert not [headers for headers in other.headers if "Authorization" in headers]
+
+
 async def test_failures_are_gits_words(lab: Lab, origin: Path, server: SmartHttp) -> None:
     """Each has its class; the others go on; nothing is left behind, and nobody is asked."""
     make_repository(origin.parent / "private.git")

@@ -65,6 +65,20 @@ async def test_wrong_credentials(server: SmartHttp, bench: Bench) -> None:
     assert "wr0ng" not in repr(result)
 
 
+async def test_credentials_follow_no_redirect(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """They are for the host that the URL names."""
+    with SmartHttp(served) as other:
+        other.answer = lambda method, path: Reply(401, {"WWW-Authenticate": 'Basic realm="x"'})
+        elsewhere = other.url("").rstrip("/")
+        server.answer = lambda method, path: Reply(301, {"Location": elsewhere + path})
+        result = await bench.one(server.url("plugin.git", userinfo="user:secret"))
+        assert result.failure is FailureClass.AUTHENTICATION
+        assert other.headers
+        assert not [headers for headers in other.headers if "Authorization" in headers]
+
+
 async def test_the_users_credential_helper_is_asked(
     server: SmartHttp, bench: Bench, tmp_path: Path
 ) -> None:

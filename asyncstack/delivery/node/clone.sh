@@ -6,7 +6,7 @@ tries=@tries@ depth=@depth@ filter=@filter@ timeout=@timeout@ stall=@stall@ offl
 seeded=@seeded@
 open_tokens @jobs@
 
-# Asked by git for what the URL has been stripped of.
+# Asked by git for what the URL has been stripped of, on behalf of its own host and no other.
 # shellcheck disable=SC2016 # git's shell is to expand it
 helper='!f() { test "$1" = get || exit 0; printf "username=%s\npassword=%s\n" "$ASYNCSTACK_GIT_USERNAME" "$ASYNCSTACK_GIT_PASSWORD"; }; f'
 
@@ -16,8 +16,9 @@ reach() {
     [ "$stall" = 0 ] ||
         set -- -c http.lowSpeedLimit=1 -c "http.lowSpeedTime=$stall" "$@"
     if [ -n "$user$password" ]; then
+        _where=${source#*://} _where=${source%%://*}://${_where%%/*}
         ASYNCSTACK_GIT_USERNAME=$user ASYNCSTACK_GIT_PASSWORD=$password \
-            git_ -c credential.helper= -c credential.helper="$helper" "$@"
+            git_ -c credential.helper= -c "credential.$_where.helper=$helper" "$@"
     else
         git_ "$@"
     fi
