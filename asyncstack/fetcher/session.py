@@ -119,10 +119,13 @@ class Session:
     )
 
     async def prepare(self, requests: Sequence[FetchRequest]) -> None:
-        """Find out how the user's ssh is called, if any URL needs it."""
+        """Find out how the user's ssh is called, unless all is local.
+
+        Not only where a URL says ssh: `url.*.insteadOf` may have git use it for any other.
+        """
         ssh_command = ""
         sources = [request.url for request in requests] + [to for _, to in self.options.mirrors]
-        if any(parse_url(url).scheme == "ssh" for url in sources):
+        if any(parse_url(url).scheme != "file" for url in sources):
             ended = await run_git(["git", "config", "--get", "core.sshCommand"], env=os.environ)
             ssh_command = ended.stdout.strip() if ended.ok else ""
         self.environment = base_environment(os.environ, ssh_command=ssh_command)

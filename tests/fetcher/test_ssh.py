@@ -69,6 +69,18 @@ async def test_the_users_ssh_is_used(
     assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
 
 
+async def test_the_users_ssh_is_used_where_git_rewrites_to_it(
+    daemon: sshd.Sshd, served: Path, bench: Bench, tmp_path: Path
+) -> None:
+    """`url.ssh://….insteadOf = https://…`: the URL itself doesn't say that ssh is needed."""
+    (tmp_path / "home" / ".gitconfig").write_text(
+        f'[core]\n\tsshCommand = "{command(daemon)}"\n'
+        f'[url "{url(daemon, served)}"]\n\tinsteadOf = https://example.org/plugin\n'
+    )
+    result = await bench.one("https://example.org/plugin")
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+
+
 @pytest.mark.parametrize("wrong", ["key", "known"])
 async def test_ssh_asks_nothing(
     wrong: str,
