@@ -81,6 +81,7 @@ def config_options(**more: str) -> list[str]:
         "gc.auto": "0",
         "maintenance.auto": "false",
         "advice.detachedHead": "false",
+        "clone.defaultRemoteName": "origin",
         "submodule.recurse": "false",
         "fetch.recurseSubmodules": "false",
         "fetch.unpackLimit": "1",  # a pack stays a pack: only packs can be linked into checkouts

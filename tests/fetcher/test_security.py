@@ -129,6 +129,19 @@ async def test_nothing_of_the_users_runs(
     assert not (bench.dest / "plugin" / ".git" / "hooks").exists()
 
 
+@pytest.mark.parametrize("ref", ["master", "refs/changes/12/3412/5"])
+@pytest.mark.parametrize("options", [{}, {"filter": "blob:none"}], ids=["full", "partial"])
+async def test_origin_is_called_origin(
+    options: dict[str, str], ref: str, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """Whatever the user's own clones call it."""
+    config = tmp_path / "home" / ".gitconfig"
+    config.write_text("[clone]\n\tdefaultRemoteName = upstream\n")
+    result = await bench.one(server.url("plugin.git"), ref, **options)
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert git("-C", bench.dest / "plugin", "remote") == "origin\n"
+
+
 async def test_the_users_url_rewriting_is_honoured(
     server: SmartHttp, bench: Bench, tmp_path: Path
 ) -> None:
