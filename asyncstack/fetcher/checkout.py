@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import anyio.to_thread
@@ -46,6 +47,8 @@ def write_repository(tree: Path, mirror: Mirror, url: str) -> None:
     sha256 = any(len(oid) == 64 for oid in mirror.refs.names.values())  # noqa: PLR2004
     write_config(git_dir, parse_url(url).url, sha256=sha256)
     share_packs(mirror.path, git_dir)
+    with suppress(FileNotFoundError):  # where the history of a shallow origin ends
+        (git_dir / "shallow").write_bytes((mirror.path / "shallow").read_bytes())
     write_packed_refs(git_dir, mirror.refs.as_origin())
     (git_dir / "HEAD").write_text("ref: refs/heads/master\n", "ascii")
     if mirror.default_branch:

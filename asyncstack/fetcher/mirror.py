@@ -51,6 +51,11 @@ class Source:
     commit: str
     replaced: frozenset[str] = frozenset()
 
+    @property
+    def shallow(self) -> bool:
+        """Say whether the origin has a part of its history only: it is a shallow clone itself."""
+        return (self.mirror.path / "shallow").exists()
+
 
 @dataclass(slots=True)
 class Store:
@@ -95,7 +100,7 @@ class Store:
             return _offline(job, mirror)
         started = time.monotonic()
         fetched = await _download(job, mirror, self._place(work, address))
-        if isinstance(fetched, Ended):
+        if isinstance(fetched, Ended) or fetched.shallow:  # a mirror is whole, or isn't kept
             return fetched
         try:
             published = self.cache.publish(

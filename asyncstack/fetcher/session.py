@@ -176,6 +176,10 @@ class Session:
             source = await self.store.source(job, work)
             if isinstance(source, Ended):
                 return failure_of(job, source)
+            if source.shallow:
+                words = "the repository is a shallow clone itself, which can't be handed on"
+                hint = "complete it with git fetch --unshallow, or use --fetch-from node"
+                return failure_of(job, failed(FailureClass.REFUSED_BY_US, words), hint=hint)
             # Of a small pack that came in one piece git tells the objects alone, not the size.
             received = job.outcome.received_bytes or job.outcome.objects
             status = FetchStatus.CLONED if received else FetchStatus.PRESENT

@@ -35,6 +35,33 @@ async def test_depth(ref: str, served: Path, server: SmartHttp, bench: Bench) ->
     assert (again.status, again.warnings) == (FetchStatus.PRESENT, ())
 
 
+async def test_shallow_origin(served: Path, bench: Bench, tmp_path: Path) -> None:
+    """What is all that it has is a whole checkout; the cache, where mirrors are whole, hasn't it."""
+    origin = tmp_path / "shallow.git"
+    git("clone", "-q", "--bare", "--depth=2", f"file://{served}/plugin.git", origin)
+    url, checkout = f"file://{origin}", bench.dest / "plugin"
+    assert (await bench.one(url)).status is FetchStatus.CLONED
+    assert git("-C", checkout, "rev-list", "--count", "HEAD") == "2\n"
+    assert git("-C", checkout, "fsck", "--no-dangling") == ""
+    commit = commit_files(origin, {"new": "1"})
+    result = await bench.one(url, update=True)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
+    assert git("-C", checkout, "fsck", "--no-dangling") == ""
+    git("-C", origin, "fetch", "-q", "--unshallow")
+    (again,) = await bench.fetch(bench.request(url, name="again"))
+    assert again.status is FetchStatus.CLONED
+    assert git("-C", again.directory, "rev-list", "--count", "HEAD") == "5\n"
+
+
+async def test_shallow_origin_for_nodes(served: Path, bench: Bench, tmp_path: Path) -> None:
+    """It can't be handed on, and that is said."""
+    origin = tmp_path / "shallow.git"
+    git("clone", "-q", "--bare", "--depth=1", f"file://{served}/plugin.git", origin)
+    result = await bench.one(f"file://{origin}", mirror_only=True)
+    assert result.failure is FailureClass.REFUSED_BY_US
+    assert "--unshallow" in result.hint
+
+
 async def test_depth_of_a_missing_ref(server: SmartHttp, bench: Bench) -> None:
     """The same class of failure as in a full clone."""
     result = await bench.one(server.url("plugin.git"), "nope", depth=1)
