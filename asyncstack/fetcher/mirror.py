@@ -26,7 +26,7 @@ from asyncstack.git.commands import (
     resolve_commit,
 )
 from asyncstack.git.failures import FailureClass
-from asyncstack.git.layout import pack_files, write_packed_refs
+from asyncstack.git.layout import has_single_objects, pack_files, write_packed_refs
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import (
     RefKind,
@@ -227,10 +227,11 @@ async def _transfer(git: Git, url: str, target: Path, known: Mirror | None, job:
 async def _repack(git: Git, mirror: Mirror) -> frozenset[str]:
     """Put many packs into one; return the names of those that are superseded.
 
-    Every update adds a pack, and every checkout links them all.
+    Every update adds a pack, and every checkout links them all. Single objects, which a server of
+    plain files gives out, are no use at all: only packs are shared.
     """
     before = {path.stem for path in pack_files(mirror.path) if path.suffix == ".pack"}
-    if len(before) <= _MOST_PACKS:
+    if len(before) <= _MOST_PACKS and not has_single_objects(mirror.path):
         return frozenset()
     ended = await repack(git, mirror.path)
     after = {path.stem for path in pack_files(mirror.path) if path.suffix == ".pack"}

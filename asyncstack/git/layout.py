@@ -16,6 +16,7 @@ from asyncstack.git.refs import RefTable, read_refs
 __all__ = [
     "MARKER",
     "Head",
+    "has_single_objects",
     "head_of",
     "origin_url",
     "pack_files",
@@ -136,3 +137,8 @@ def pack_files(git_dir: Path) -> list[Path]:
         path for path in folder.iterdir() if path.suffix in (".pack", ".rev", ".idx", ".promisor")
     ]
     return sorted(kept, key=lambda path: (path.suffix == ".idx", path.name))
+
+
+def has_single_objects(git_dir: Path) -> bool:
+    """Say whether some objects are in no pack: each of them is a file below two of its digits."""
+    return any(len(path.name) == 2 for path in (git_dir / "objects").iterdir())  # noqa: PLR2004

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -184,3 +188,37 @@ async def test_untrusted_certificate(
         result = await bench.one(https.url("plugin.git"))
     assert (result.failure, result.attempts) == (FailureClass.TLS, 1)
     assert "certificate" in result.hint
+
+
+@pytest.fixture
+def plain_files(served: Path) -> Iterator[str]:
+    """The URL of a server that knows nothing of git: what it serves are the files of repositories."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(served))) as server:
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+async def test_plain_files(plain_files: str, served: Path, bench: Bench, tmp_path: Path) -> None:
+    """A server of plain files gives objects one by one; a checkout gets them all, in a pack."""
+    repository, work = served / "plugin.git", tmp_path / "work"
+    git("clone", "-q", repository, work)
+
+    def publish(text: str) -> str:
+        (work / "README").write_text(text)
+        git("-C", work, "commit", "-q", "-a", "-m", text)
+        git("-C", work, "push", "-q", "origin", "master")
+        git("-C", repository, "update-server-info")
+        return rev(work)
+
+    for name in ("first", "second"):
+        commit = publish(name)
+        request = bench.request(f"{plain_files}/plugin.git", name=name)
+        (result,) = await bench.fetch(request)
+        assert (result.status, result.commit, result.message) == (FetchStatus.CLONED, commit, "")
+        assert git("-C", bench.dest / name, "fsck", "--no-dangling") == ""
