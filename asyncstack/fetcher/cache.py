@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +30,9 @@ from asyncstack.git.refs import RefTable, read_refs
 from asyncstack.git.urls import Address
 
 __all__ = ["Cache", "Facts", "Mirror", "default_cache_directory", "read_facts", "sound"]
+
+
+_HEAD = re.compile(r"ref: refs/\S+|[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class Facts(Struct, frozen=True):
@@ -195,10 +199,14 @@ def sound(mirror: Path) -> bool:
     """Look whether a mirror can be right: each pack there, whole, and the one its index means.
 
     An index names its pack's checksum, which is the pack's last bytes: two short reads a pack find
-    truncated and mixed-up files. Flipped bits are `asyncstack cache verify`'s business.
+    truncated and mixed-up files. Flipped bits are `asyncstack cache verify`'s business. Of the small
+    files, a crash of the machine leaves empty or zeroed ones.
     """
     try:
-        if not read_head(mirror) or not (mirror / "packed-refs").is_file():
+        config = (mirror / "config").read_bytes()
+        if not _HEAD.fullmatch(read_head(mirror)) or b"[core]" not in config or b"\0" in config:
+            return False
+        if not (mirror / "packed-refs").is_file():
             return False
         indexes = [path for path in pack_files(mirror) if path.suffix == ".idx"]
         return all(_matches(index) for index in indexes)

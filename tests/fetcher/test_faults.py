@@ -339,8 +339,11 @@ async def test_two_at_once(served: Path, server: SmartHttp, bench: Bench) -> Non
     assert sorted(path.name for path in bench.dest.iterdir()) == ["p0", "p1", "p2", "p3"]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "no refs"])
-async def test_corrupt_mirror(damage: str, server: SmartHttp, bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated", "flipped", "missing", "no refs", "no config", "zeroed config", "zeroed HEAD"],
+)
+async def test_corrupt_mirror(damage: str, served: Path, server: SmartHttp, bench: Bench) -> None:
     """It is noticed, set aside and fetched again."""
     await bench.one(server.url("plugin.git"))
     (bench.dest / "plugin").rename(bench.dest / "elsewhere")
@@ -358,8 +361,13 @@ async def test_corrupt_mirror(damage: str, server: SmartHttp, bench: Bench) -> N
         pack.write_bytes(content)
     elif damage == "missing":
         pack.unlink()
-    else:
+    elif damage == "no refs":
         (mirror / "packed-refs").unlink()
+    elif damage == "no config":
+        (mirror / "config").unlink()
+    else:
+        (mirror / damage.split()[1]).write_bytes(bytes(60))
+    commit_files(served / "plugin.git", {"new": "1"})
     result = await bench.one(server.url("plugin.git"))
     assert (result.status, result.message) == (FetchStatus.CLONED, "")
     assert [event.code for event in bench.of(Warned)] == ["cache-corrupt"]
