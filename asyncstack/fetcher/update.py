@@ -132,10 +132,10 @@ def _is_reduced(git_dir: Path) -> bool:
 
 async def _from_mirror(job: Job, found: Found, source: Source) -> Ended:
     """Fetch from the mirror on disk. Other tags of the user's are followed, never overwritten."""
-    specs = ["+refs/heads/*:refs/remotes/origin/*"]
     names = source.mirror.refs.names
-    if any(name.startswith("refs/asyncstack/") for name in names):
-        specs.append("+refs/asyncstack/*:refs/asyncstack/*")
+    ours = ("refs/asyncstack/commits/", "refs/asyncstack/named/")
+    specs = [f"+{own}*:{own}*" for own in ours if any(name.startswith(own) for name in names)]
+    specs.append("+refs/heads/*:refs/remotes/origin/*")
     tag = f"refs/tags/{job.request.ref.removeprefix('refs/tags/')}"
     if tag in names:
         specs.append(f"+{tag}:{tag}")

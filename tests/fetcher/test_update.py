@@ -197,6 +197,22 @@ async def test_force_saves_local_work_first(
     assert "rebase" not in git("-C", checkout, "status")
 
 
+async def test_what_was_saved_is_never_pruned(
+    repository: Path, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """fetch.prune in the user's configuration is about refs of the server's."""
+    (tmp_path / "home" / ".gitconfig").write_text("[fetch]\n\tprune = true\n")
+    checkout = await checkout_of(bench, server, "refs/changes/12/3412/5")
+    make_dirty(checkout)
+    await bench.one(server.url("plugin.git"), update=True, force=True)
+    (warning,) = (event for event in bench.of(Warned) if event.code == "local-work-saved")
+    saved = warning.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:README") == "changed"
+    commit_files(repository, {"new": "1"})
+    assert (await bench.one(server.url("plugin.git"), update=True)).status is FetchStatus.UPDATED
+    assert git("-C", checkout, "show", f"{saved}:README") == "changed"
+
+
 async def test_untracked_file_in_the_way(repository: Path, server: SmartHttp, bench: Bench) -> None:
     """git itself refuses to overwrite it; its words come through, nothing is half done."""
     checkout = await checkout_of(bench, server)
