@@ -13,6 +13,7 @@ from asyncstack.fetcher.checkout import write_repository
 from asyncstack.git.commands import (
     Git,
     clone_filtered,
+    fetch_branches,
     fetch_shallow,
     populate,
     resolve_commit,
@@ -52,14 +53,14 @@ async def fetch_directly(job: Job, git_dir: Path, work: Path, name: str) -> str 
     `name` is what the server calls the ref; only that tag may be overwritten, others are followed.
     """
     wanted = job.request.commit or job.request.ref
-    specs = ["+refs/heads/*:refs/remotes/origin/*", extra_refspec(wanted)]
+    specs = [spec for spec in (extra_refspec(wanted),) if spec]
     if name.startswith("refs/tags/"):
         specs.append(f"+{name}:{name}")
     commit = ""
 
     async def attempt(git: Git, url: str) -> Ended:
         nonlocal commit
-        ended = await git.at(git_dir).run("fetch", "--progress", "--", url, *filter(None, specs))
+        ended = await fetch_branches(git, url, git_dir, git_dir.parent, specs)
         if not ended.ok:
             return ended
         commit = await _find(job.git, git_dir, wanted)

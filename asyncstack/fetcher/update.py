@@ -17,6 +17,7 @@ from asyncstack.fetcher.inspection import Found
 from asyncstack.fetcher.local_work import find_local_work, save_local_work
 from asyncstack.fetcher.mirror import Source, Store
 from asyncstack.fetcher.special import fetch_directly, fetch_one_ref
+from asyncstack.git.commands import fetch_branches
 from asyncstack.git.failures import FailureClass
 from asyncstack.git.layout import MARKER
 from asyncstack.git.process import Ended
@@ -135,12 +136,11 @@ async def _from_mirror(job: Job, found: Found, source: Source) -> Ended:
     names = source.mirror.refs.names
     ours = ("refs/asyncstack/commits/", "refs/asyncstack/named/")
     specs = [f"+{own}*:{own}*" for own in ours if any(name.startswith(own) for name in names)]
-    specs.append("+refs/heads/*:refs/remotes/origin/*")
     tag = f"refs/tags/{job.request.ref.removeprefix('refs/tags/')}"
     if tag in names:
         specs.append(f"+{tag}:{tag}")
-    here = job.git.at(found.git_dir, found.git_dir.parent)
-    return await here.run("fetch", "--progress", "--", str(source.mirror.path), *specs)
+    tree = found.git_dir.parent
+    return await fetch_branches(job.git, str(source.mirror.path), found.git_dir, tree, specs)
 
 
 async def _move_over(

@@ -6,6 +6,7 @@ Every ref, URL and path that comes from outside stands behind `--` or inside a r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = [
     "check_objects",
     "clone_filtered",
     "clone_mirror",
+    "fetch_branches",
     "fetch_mirror",
     "fetch_shallow",
     "ls_remote",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 OnProgress = Callable[[Progress], None]
+_ORIGINS_BRANCHES = "+refs/heads/*:refs/remotes/origin/*"
+_IN_THE_WAY = re.compile(r"exists; cannot create|refname conflict|old, conflicting branches")
 _BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -98,6 +102,24 @@ async def fetch_mirror(git: Git, url: str, mirror: Path, refspecs: Sequence[str]
     """Bring a mirror up to date, deleted branches and tags included."""
     arguments = ("fetch", "--progress", "--prune", "--no-tags", "--", url)
     return await git.at(mirror).run(*arguments, *_BRANCHES_AND_TAGS, *refspecs)
+
+
+async def fetch_branches(
+    git: Git, url: str, git_dir: Path, work_tree: Path, refspecs: Sequence[str]
+) -> Ended:
+    """Bring a checkout origin's branches, and what the refspecs add; deleted ones stay.
+
+    But where a branch took the place of a folder of branches, or the other way round, the old ones
+    have to go first.
+    """
+    here = git.at(git_dir, work_tree)
+    specs = (_ORIGINS_BRANCHES, *refspecs)
+    ended = await here.run("fetch", "--progress", "--", url, *specs)
+    if not ended.ok and _IN_THE_WAY.search(ended.words):
+        ended = await here.run("fetch", "--progress", "--prune", "--", url, _ORIGINS_BRANCHES)
+        if ended.ok and refspecs:
+            ended = await here.run("fetch", "--progress", "--", url, *specs)
+    return ended
 
 
 async def pack_refs(git: Git, git_dir: Path) -> Ended:

@@ -67,6 +67,22 @@ async def test_update(ref: str, lab: Lab, origin: Path, server: SmartHttp) -> No
     assert tree_of(lab.dest) == ["plugin"]
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a")], ids="→".join)
+async def test_a_branch_and_a_folder_of_branches_change_places(
+    names: tuple[str, str], lab: Lab, origin: Path, server: SmartHttp
+) -> None:
+    """git keeps branches that are gone, but these stand in the way."""
+    before, after = names
+    git("-C", origin, "branch", before, "master")
+    await by_itself(lab, server)
+    git("-C", origin, "branch", "-D", before)
+    git("-C", origin, "branch", after, "master")
+    commit = commit_files(origin, {"new": "1"})
+    result = await by_itself(lab, server, update=True)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
+    assert rev(lab.dest / "plugin", f"origin/{after}") == rev(origin, after)
+
+
 async def test_an_update_of_what_is_there_already(lab: Lab, server: SmartHttp) -> None:
     """The server is asked for its refs and for nothing else."""
     await by_itself(lab, server)

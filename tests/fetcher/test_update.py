@@ -71,6 +71,25 @@ async def test_follows_a_force_push(repository: Path, server: SmartHttp, bench: 
     assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
 
 
+@pytest.mark.parametrize("cached", [True, False], ids=["cache", "no cache"])
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a")], ids="→".join)
+async def test_a_branch_and_a_folder_of_branches_change_places(
+    names: tuple[str, str], cached: bool, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """git keeps branches that are gone, but these stand in the way."""
+    options = {} if cached else {"cache_directory": ""}
+    before, after = names
+    git("-C", repository, "branch", before, "master")
+    checkout = await checkout_of(bench, server, **options)
+    git("-C", repository, "branch", "-D", before)
+    git("-C", repository, "branch", after, "master")
+    commit = commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True, **options)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
+    assert rev(checkout, f"origin/{after}") == rev(repository, after)
+    assert rev(checkout, "origin/master") == commit
+
+
 async def test_follows_a_moved_tag(repository: Path, server: SmartHttp, bench: Bench) -> None:
     """The tag that was asked for moves with the server's."""
     await checkout_of(bench, server, "1.0.0")

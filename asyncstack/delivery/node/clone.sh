@@ -176,7 +176,15 @@ bring() {
         set -- "$@" -- "$source" '+refs/heads/*:refs/remotes/origin/*' ${extra:+"$extra"}
         case $named in refs/tags/*) set -- "$@" "+$named:$named" ;; esac
     fi
-    persist "$@" || return
+    if ! persist "$@"; then
+        # A branch that took the place of a folder of branches, or the other way round.
+        case $problem in
+            *'exists; cannot create'* | *'refname conflict'* | *'old, conflicting branches'*) ;;
+            *) return 1 ;;
+        esac
+        persist --git-dir="$directory/.git" fetch --quiet --prune -- "$source" \
+            '+refs/heads/*:refs/remotes/origin/*' && persist "$@" || return
+    fi
     [ -n "$commit" ] || resolve "$directory" || return
     try repository "$directory" cat-file -e "$commit^{commit}"
 }
