@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -113,8 +114,8 @@ async def send_orders(
         tries=options.tries,
         depth=options.depth,
         filter=options.filter,
-        timeout=round(options.timeout_s),
-        stall=round(options.stall_s),
+        timeout=f"{options.timeout_s:g}",
+        stall=math.ceil(options.stall_s),
         force=int(options.force),
         offline=int(options.offline),
         seeded=int(seeded),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,9 @@ __all__ = ["fetch_options", "fetch_requests", "locked_commits", "save_lock"]
 
 # What DevStack's trueorfalse takes for true.
 _TRUE = frozenset({"1", "yes", "Yes", "YES", "true", "True", "TRUE"})
+
+#: timeout(1)'s.
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def locked_commits(settings: RunSettings, plugins: Sequence[Plugin]) -> Mapping[Key, str]:
@@ -94,7 +98,7 @@ def fetch_options(settings: FetchSettings, boot: Boot) -> FetchOptions:
         error_on_clone=variables.get("ERROR_ON_CLONE", "") in _TRUE,
         depth=_number(variables.get("GIT_DEPTH", "")),
         filter=settings.filter,
-        timeout_s=float(_number(variables.get("GIT_TIMEOUT", ""))),
+        timeout_s=_seconds(variables.get("GIT_TIMEOUT", "")),
         stall_s=settings.stall_s,
         tries=settings.tries,
         mirrors=settings.mirrors,
@@ -106,6 +110,12 @@ def fetch_options(settings: FetchSettings, boot: Boot) -> FetchOptions:
 def _number(text: str) -> int:
     # As bash's arithmetic takes them: what is no number is 0, and 0 is "not asked for".
     return int(text) if text.isdigit() else 0
+
+
+def _seconds(text: str) -> float:
+    # As timeout(1) takes them, to which DevStack hands them.
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([smhd]?)", text)
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0
 
 
 def _list(names: set[str]) -> str:

@@ -228,7 +228,7 @@ async def test_git_timeout(lab: Lab, server: SmartHttp) -> None:
     path = lab.program("git", 'case "$*" in *" clone "*) exec sleep 60 ;; esac\nexec "$real" "$@"')
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PATH", path)
-        result = await by_itself(lab, server, timeout_s=1.0, tries=1)
+        result = await by_itself(lab, server, timeout_s=0.4, tries=1)
     assert (result.status, result.failure) == (FetchStatus.FAILED, FailureClass.TIMEOUT)
     assert "GIT_TIMEOUT" in result.message
     assert lab.of(FetchFinished)[-1].status is FetchStatus.FAILED

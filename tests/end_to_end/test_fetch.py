@@ -23,17 +23,34 @@ def lab(tmp_path: Path) -> Lab:
     return lab
 
 
-def test_tries_and_stall_reach_git(lab: Lab, tmp_path: Path) -> None:
-    """A git that does nothing is given up after --stall, and asked --tries times in all."""
+@pytest.fixture
+def slow_git(lab: Lab, tmp_path: Path) -> dict[str, str]:
+    """An environment with a git that does nothing when it is to clone."""
     fake = tmp_path / "bin" / "git"
     fake.parent.mkdir()
     fake.write_text(
         f'#!/bin/sh\ncase "$*" in *clone*) exec sleep 100;; esac\nexec {shutil.which("git")} "$@"\n'
     )
     fake.chmod(0o755)
-    path = f"{fake.parent}:{lab.environment['PATH']}"
+    return {"PATH": f"{fake.parent}:{lab.environment['PATH']}"}
+
+
+@pytest.mark.parametrize("limit", ["0.2", ".2s", "0.005m"])
+def test_git_timeout_is_written_as_for_timeout(
+    limit: str, lab: Lab, slow_git: dict[str, str]
+) -> None:
+    """DevStack hands it to timeout(1): fractions and units mean what they mean there."""
+    lab.write_conf(lab.enable("one"), f"GIT_TIMEOUT={limit}")
+    run = lab.run("fetch", lab.conf, "--tries", "1", environment=slow_git)
+    assert run.code == 1
+    (end,) = run.of(FetchFinished)
+    assert "it took longer than 0." in end.message, run
+
+
+def test_tries_and_stall_reach_git(lab: Lab, slow_git: dict[str, str]) -> None:
+    """A git that does nothing is given up after --stall, and asked --tries times in all."""
     limits = ("--tries", "1", "--stall", "0.2")
-    run = lab.run("fetch", lab.conf, *limits, environment={"PATH": path})
+    run = lab.run("fetch", lab.conf, *limits, environment=slow_git)
     assert run.code == 1
     ends = {(event.plugin, event.attempts) for event in run.of(FetchFinished)}
     assert ends == {("one", 3), ("two", 3)}, run  # a stall costs half a try
