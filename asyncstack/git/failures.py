@@ -61,7 +61,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
         _F.THROTTLED,
         [
             r"returned error: (?:429|503)\b",
-            r"HTTP (?:429|503)\b",
+            r"(?:HTTP(?: code)?|tunnel failed, response) (?:429|503)\b",
             r"Too Many Requests",
             r"[Rr]ate limit",
             r"Service (?:Temporarily )?Unavailable",
@@ -69,7 +69,14 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"kex_exchange_identification.*(?:closed|reset)",
         ],
     ),
-    (_F.SERVER, [r"returned error: 5\d\d\b", r"HTTP 5\d\d\b", r"remote error: .*[Ii]nternal"]),
+    (
+        _F.SERVER,
+        [
+            r"returned error: 5\d\d\b",
+            r"(?:HTTP(?: code)?|tunnel failed, response) 5\d\d\b",
+            r"remote error: .*[Ii]nternal",
+        ],
+    ),
     (
         _F.DNS,
         [
@@ -95,7 +102,8 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"could not read (?:Username|Password)",
             r"Authentication failed",
             r"Permission denied \(",
-            r"returned error: 40[13]\b",
+            r"returned error: 40[137]\b",
+            r"(?:HTTP code|tunnel failed, response) 407\b",
             r"HTTP Basic: Access denied",
             r"Host key verification failed",
             r"Invalid username or",
@@ -125,7 +133,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
         ],
     ),
     (_F.STALL, [r"Operation too slow", r"Less than .* bytes/sec"]),
-    (_F.TIMEOUT, [r"timed? ?out", r"Timeout"]),
+    (_F.TIMEOUT, [r"timed? ?out", r"Timeout", r"returned error: 408\b"]),
     (
         _F.REFUSED,
         [
@@ -168,12 +176,14 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"Empty reply",
             r"Broken pipe",
             r"invalid index-pack output",
-            r"unexpected EOF",
+            r"unexpected (?:EOF|eof)",
             r"transfer closed",
-            r"Recv failure",
-            r"SSL_ERROR_SYSCALL",
+            r"(?:Recv|Send) failure",
+            r"SSL_ERROR_(?:SYSCALL|ZERO_RETURN)",
             r"gnutls_handshake",
+            r"GnuTLS (?:recv|send) error",
             r"TLS connection was non-properly",
+            r"HTTP/?2 (?:stream|framing)",
             r"expected flush after",
         ],
     ),

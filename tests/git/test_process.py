@@ -211,6 +211,41 @@ def test_progress() -> None:
             FailureClass.LOCAL_CHANGES,
         ),
         ("fatal: protocol error: bad line length character: <htm", FailureClass.GARBAGE),
+        ("fatal: unable to access 'x': Error in the HTTP2 framing layer", FailureClass.RESET),
+        (
+            "error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly: INTERNAL_ERROR",
+            FailureClass.RESET,
+        ),
+        (
+            "fatal: unable to access 'x': HTTP/2 stream 1 was not closed cleanly before end",
+            FailureClass.RESET,
+        ),
+        (
+            "fatal: OpenSSL SSL_read: error:0A000126:SSL routines::unexpected eof while reading",
+            FailureClass.RESET,
+        ),
+        (
+            "fatal: unable to access 'x': GnuTLS recv error (-54): Error in the pull function.",
+            FailureClass.RESET,
+        ),
+        ("fatal: unable to access 'x': Send failure: Broken pipe", FailureClass.RESET),
+        ("fatal: unable to access 'x': SSL connection timeout", FailureClass.TIMEOUT),
+        (
+            "fatal: unable to access 'x': The requested URL returned error: 408",
+            FailureClass.TIMEOUT,
+        ),
+        (
+            "fatal: unable to access 'x': Received HTTP code 503 from proxy after CONNECT",
+            FailureClass.THROTTLED,
+        ),
+        (
+            "fatal: unable to access 'x': CONNECT tunnel failed, response 502",
+            FailureClass.SERVER,
+        ),
+        (
+            "fatal: unable to access 'x': CONNECT tunnel failed, response 407",
+            FailureClass.AUTHENTICATION,
+        ),
         ("who knows", FailureClass.OTHER),
     ],
 )
