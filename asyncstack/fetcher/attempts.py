@@ -18,7 +18,7 @@ from asyncstack.events import Emit, FetchProgress, FetchRetried
 from asyncstack.fetcher.retry import delay_before_retry, explain, is_throttling
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.git.commands import Git
-from asyncstack.git.failures import FailureClass
+from asyncstack.git.failures import FailureClass, essence
 from asyncstack.git.process import Ended
 from asyncstack.git.progress import Progress
 from asyncstack.git.trace import read_retry_after, read_stages, trace_environment
@@ -133,16 +133,10 @@ def _tell(job: Job, url: str, ended: Ended, why: str, delay_s: float) -> None:
             url=parse_url(url).url,
             attempt=job.outcome.attempts,
             reason=(ended.failure or FailureClass.OTHER).value,
-            message=f"{why}: {_last_line(ended.words)}".rstrip(": "),
+            message=f"{why}: {essence(ended.words)}".rstrip(": "),
             delay_s=round(delay_s, 3),
         )
     )
-
-
-def _last_line(words: str) -> str:
-    lines = words.strip().splitlines()
-    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
-    return (fatal or lines or [""])[0]
 
 
 async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tuple[Ended, float]:

@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Sequence
 
-__all__ = ["FailureClass", "classify"]
+__all__ = ["FailureClass", "classify", "essence"]
 
 
 class FailureClass(enum.StrEnum):
@@ -193,7 +193,6 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"[Pp]ermission denied",
             r"Read-only file system",
             r"insufficient permission",
-            r"dubious ownership",
             r"Operation not permitted",
         ],
     ),
@@ -210,6 +209,23 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
         ],
     ),
 )
+
+
+#: What git adds when a program that it has started has failed, which said why before that.
+_HOLLOW = (
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+)
+
+
+def essence(words: str) -> str:
+    """Return the line of git's last words that says why; '' if there are none."""
+    lines = words.strip().splitlines()
+    telling = [line for line in lines if line not in _HOLLOW] or lines
+    ours = [line for line in telling if line.startswith("git was ")]
+    fatal = [line for line in telling if line.startswith(("fatal:", "error:"))]
+    return next(iter((*ours, *fatal, *telling[-1:])), "")
 
 
 @functools.cache

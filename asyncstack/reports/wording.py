@@ -23,6 +23,7 @@ from asyncstack.events import (
     StepStarted,
     Warned,
 )
+from asyncstack.git.failures import essence
 from asyncstack.model import PhaseKey, Status
 from asyncstack.reports.folding import fold
 from asyncstack.reports.tail import one_line
@@ -90,8 +91,8 @@ def _words(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a 
 
 def _retried(event: FetchRetried) -> str:
     tries = f"try {event.attempt} failed ({event.reason})"
-    words = event.message.strip().splitlines()
-    said = f": {words[-1]}" if words else ""
+    words = essence(event.message)
+    said = f": {words}" if words else ""
     return f"fetch {event.plugin}: {tries}, again in {duration(event.delay_s)}{said}"
 
 
@@ -102,10 +103,8 @@ def _fetched(event: FetchFinished) -> str:
         text += f" at {event.commit[:12]}" if event.commit else ""
     text += f" in {duration(event.duration_s)}"
     text += f", {size(event.received_bytes)}" if event.received_bytes else ""
-    words = event.message.strip().splitlines()
-    # git's reason may be followed by advice; what it died of is the line to show.
-    fatal = [word for word in words if word.startswith(("fatal:", "error:"))]
-    return f"{text}: {(fatal or words)[-1]}" if words else text
+    words = essence(event.message)
+    return f"{text}: {words}" if words else text
 
 
 def _copied(event: FilesCopied) -> str:

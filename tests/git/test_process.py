@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncstack.git.failures import FailureClass, classify
+from asyncstack.git.failures import FailureClass, classify, essence
 from asyncstack.git.process import Limits, run_git
 from asyncstack.git.progress import Progress, ProgressParser
 
@@ -246,9 +246,33 @@ def test_progress() -> None:
             "fatal: unable to access 'x': CONNECT tunnel failed, response 407",
             FailureClass.AUTHENTICATION,
         ),
+        ("fatal: detected dubious ownership in repository at '/x'", FailureClass.OTHER),
         ("who knows", FailureClass.OTHER),
     ],
 )
 def test_classes(words: str, failure: FailureClass) -> None:
     """git's, curl's and ssh's words, as they are in the wild."""
     assert classify(words) is failure
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("remote: hello\nfatal: early EOF\nfatal: index-pack failed", "fatal: early EOF"),
+        ("fatal: early EOF\ngit was ended: it took too long", "git was ended: it took too long"),
+        ("the repository is empty", "the repository is empty"),
+        ("fatal: Could not read from remote repository.", None),
+        (
+            """\
+ssh: connect to host h port 22: Connection refused
+fatal: Could not read from remote repository.
+Please make sure you have the correct access rights
+and the repository exists.""",
+            "ssh: connect to host h port 22: Connection refused",
+        ),
+        ("", ""),
+    ],
+)
+def test_essence(words: str, line: str | None) -> None:
+    """The line that says why, not the advice, nor what git adds to the words of others."""
+    assert essence(words) == (words if line is None else line)
