@@ -36,6 +36,7 @@ LOCK_NAME = "asyncstack.lock"
 _VERSION = 1
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _HEADER = "# Made by asyncstack; commit it. `asyncstack fetch --update` refreshes it.\n"
+_ANEW = "repair it, or remove it and write it anew with: asyncstack fetch --write-lock"
 
 
 class LockedPlugin(Struct, frozen=True, forbid_unknown_fields=False):
@@ -82,9 +83,10 @@ def read_lock(path: Path) -> Lock:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         number = int(line[1]) if line else 0
-        raise LockFileError(f"is no TOML: {error}", path=str(path), line=number) from error
+        problem = f"is no TOML: {error}"
+        raise LockFileError(problem, path=str(path), line=number, hint=_ANEW) from error
     except msgspec.ValidationError as error:
-        raise LockFileError(f"is no lock file: {error}", path=str(path)) from error
+        raise LockFileError(f"is no lock file: {error}", path=str(path), hint=_ANEW) from error
     return _checked(file, path)
 
 
@@ -96,10 +98,11 @@ def _checked(file: _File, path: Path) -> Lock:
     seen: set[Key] = set()
     for plugin in file.plugin:
         if plugin.key in seen:
-            raise LockFileError(f"names plugin {plugin.name!r} twice", path=str(path))
+            problem = f"names plugin {plugin.name!r} twice"
+            raise LockFileError(problem, path=str(path), hint=_ANEW)
         if not _COMMIT.match(plugin.commit):
             problem = f"plugin {plugin.name!r}: {plugin.commit!r} is no full commit"
-            raise LockFileError(problem, path=str(path))
+            raise LockFileError(problem, path=str(path), hint=_ANEW)
         seen.add(plugin.key)
     return Lock(tuple(file.plugin), str(path))
 

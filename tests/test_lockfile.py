@@ -55,7 +55,7 @@ def test_text() -> None:
     ],
 )
 def test_bad_files(tmp_path: Path, content: str | bytes | None, problem: str) -> None:
-    """Each is an error that names the file."""
+    """Each is an error that names the file, and the way out of what a merge makes of it."""
     path = tmp_path / "asyncstack.lock"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -63,6 +63,7 @@ def test_bad_files(tmp_path: Path, content: str | bytes | None, problem: str) ->
         read_lock(path)
     assert caught.value.path == str(path)
     assert caught.value.exit_code == 2
+    assert bool(caught.value.hint) == (problem != "can't be read")
 
 
 def test_syntax_error_names_the_line(tmp_path: Path) -> None:
