@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,8 @@ app = typer.Typer(
     help="Look after the cache of git mirrors. Checkouts don't depend on it: it may always go.",
 )
 
+_ASIDE = "set aside; the next fetch gets it again"
+_NOT_ASIDE = "it can't be set aside: remove it, as whoever may"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 Directory = Annotated[
@@ -40,7 +44,8 @@ def list_(directory: Directory = None, as_json: AsJson = False) -> None:
     """List the mirrors with their sizes, the least recently used one first."""
     from asyncstack.fetcher.upkeep import list_mirrors
 
-    states = list_mirrors(_root(directory))
+    with _explained(_root(directory)):
+        states = list_mirrors(_root(directory))
     if as_json:
         _print_json(*states)
         return
@@ -66,7 +71,8 @@ def prune(
     """
     from asyncstack.fetcher.upkeep import prune as prune_mirrors
 
-    gone = prune_mirrors(_root(directory), days=days)
+    with _explained(_root(directory)):
+        gone = prune_mirrors(_root(directory), days=days)
     if as_json:
         _print_json(*gone)
         return
@@ -90,7 +96,8 @@ def verify(
     """
     import anyio
 
-    bad = anyio.run(_verify, _root(directory), urls or [], as_json)
+    with _explained(_root(directory)):
+        bad = anyio.run(_verify, _root(directory), urls or [], as_json)
     if bad:
         raise typer.Exit(1)
 
@@ -105,7 +112,7 @@ async def _verify(root: Path, urls: list[str], as_json: bool) -> int:
             _print_json(verdict)
         elif verdict.problem:
             _print(f"corrupt   {verdict.url}\n          {verdict.problem}")
-            _print("          set aside; the next fetch gets it again")
+            _print(f"          {_ASIDE if verdict.aside else _NOT_ASIDE}")
         else:
             _print(f"ok        {verdict.url}")
     return bad
@@ -115,6 +122,20 @@ def _root(directory: Path | None) -> Path:
     from asyncstack.fetcher.cache import default_cache_directory
 
     return directory or Path(default_cache_directory(os.environ))
+
+
+@contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """Name the cache that may not be read or changed, and the way to another one."""
+    from asyncstack.errors import SettingsError
+
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"the cache {root}: {error.filename}: {error.strerror}",
+            hint="name another cache with --cache DIR",
+        ) from error
 
 
 def _print_state(state: MirrorState) -> None:

@@ -35,11 +35,15 @@ class MirrorState(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What `verify` found out about a mirror: `problem` is '' if it is good."""
+    """What `verify` found out about a mirror: `problem` is '' if it is good.
+
+    `aside` is where a bad one was moved, '' if it could not be.
+    """
 
     path: str
     url: str
     problem: str = ""
+    aside: str = ""
 
 
 def list_mirrors(root: Path) -> list[MirrorState]:
@@ -115,6 +119,5 @@ async def verify(root: Path, *, names: Sequence[str] = ()) -> AsyncIterator[Verd
         if not problem:
             ended = await check_objects(git, path)
             problem = "" if ended.ok else ended.words.strip() or "git fsck failed"
-        if problem:
-            cache.set_aside(path)
-        yield Verdict(str(path), url, problem)
+        aside = cache.set_aside(path) if problem else None
+        yield Verdict(str(path), url, problem, str(aside or ""))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from asyncstack.fetcher.workspace import PREFIX, sweep, workspace
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
 from tests.helpers.gitserver import SmartHttp, commit_files, git, make_repository, rev
+from tests.helpers.privileges import ordinary_user
 
 pytestmark = pytest.mark.anyio
 
@@ -203,6 +206,28 @@ async def test_verify(served: Path, server: SmartHttp, bench: Bench, run: CliRun
     lab = Bench(bench.dest.with_name("dest2"), bench.cache)
     assert (await lab.one(server.url("plugin.git"))).status is FetchStatus.CLONED
     assert mirror_of(lab).is_dir()
+
+
+def test_a_cache_that_may_not_be_changed(server: SmartHttp, bench: Bench) -> None:
+    """Somebody else's: it is listed; pruning says why it can't, verifying sets nothing aside."""
+    anyio.run(bench.one, server.url("plugin.git"))
+    (mirror_of(bench) / "HEAD").write_text("")
+    program = [*ordinary_user(), sys.executable, "-m", "asyncstack", "cache"]
+
+    def run(*arguments: str) -> tuple[int, str]:
+        command = [*program, *arguments, "--cache", str(bench.cache)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    bench.cache.chmod(0o500)
+    try:
+        assert run("list")[0] == 0
+        code, said = run("prune", "--days", "0")
+        assert (code, "Permission denied" in said, "--cache DIR" in said) == (2, True, True)
+        code, said = run("verify")
+        assert (code, "can't be set aside" in said) == (1, True)
+    finally:
+        bench.cache.chmod(0o700)
 
 
 async def test_verify_of_what_isnt_there(server: SmartHttp, bench: Bench, run: CliRunner) -> None:
