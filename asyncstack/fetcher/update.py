@@ -6,8 +6,9 @@ work tree is known to be clean, or was saved because `force` says so.
 
 from __future__ import annotations
 
+import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asyncstack.checkouts.rules import same_url
@@ -18,7 +19,7 @@ from asyncstack.fetcher.local_work import find_local_work, save_local_work
 from asyncstack.fetcher.mirror import Source, Store
 from asyncstack.fetcher.special import fetch_directly, fetch_one_ref
 from asyncstack.git.commands import fetch_branches
-from asyncstack.git.failures import FailureClass
+from asyncstack.git.failures import FailureClass, classify
 from asyncstack.git.layout import MARKER
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefKind, RefTable, kind_of_ref
@@ -29,6 +30,9 @@ __all__ = ["Updated", "update_checkout"]
 
 #: Failures of a checkout that git finds before it has written anything.
 _UNTOUCHED = (FailureClass.LOCAL_CHANGES, FailureClass.BUSY)
+_UNWRITTEN = re.compile(
+    r"^(?:error: (?:unable to|cannot) |warning: unable to unlink)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +179,17 @@ async def _move(job: Job, found: Found, commit: str, *, over: bool) -> Ended:
     force = ["--force"] if over else []
     on_its_branch = found.branch and found.branch == job.request.ref.removeprefix("refs/heads/")
     where = ["-B", found.branch, commit] if on_its_branch else ["--detach", commit]
-    ended = await here.run("checkout", "--progress", *force, *where)
+    ended = _whole(await here.run("checkout", "--progress", *force, *where))
     if mark and (ended.ok or ended.failure in _UNTOUCHED):
         marker.unlink()
     job.outcome.add("checkout", time.monotonic() - started)
+    return ended
+
+
+def _whole(ended: Ended) -> Ended:
+    """Take a checkout that could not write a file for a failure: git itself doesn't, it only says so."""
+    if ended.ok and _UNWRITTEN.search(ended.words):
+        return replace(ended, failure=classify(ended.words))
     return ended
 
 

@@ -56,7 +56,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
         ],
     ),
     (_F.BUSY, [r"Unable to create '.*index\.lock': File exists"]),
-    (_F.DISK_FULL, [r"No space left on device", r"[Dd]isk quota"]),
+    (_F.DISK_FULL, [r"No space left on device", r"[Dd]isk quota", r"Out of diskspace"]),
     (
         _F.THROTTLED,
         [

@@ -213,6 +213,26 @@ async def test_an_untracked_folder_in_the_way(lab: Lab, origin: Path) -> None:
     assert git("-C", checkout, "show", f"{saved}:new/file") == "mine"
 
 
+async def test_a_file_that_can_not_be_written(lab: Lab, origin: Path) -> None:
+    """git says so and succeeds; the update fails, and the next run completes it."""
+    checkout = await delivered(lab)
+    commit = commit_files(origin, {"new": "1"})
+    lab.mirror(origin)
+    path = lab.program(
+        "git",
+        '"$real" "$@" || exit\n'
+        'case "$*" in *" checkout "*) rm "$PWD/new"; echo "error: unable to create file new" >&2 ;; esac',
+    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PATH", path)
+        patched.chdir(checkout)
+        result = await lab.one(update=True)
+    assert (result.status, "unable to create" in result.message) == (FetchStatus.FAILED, True)
+    result = await lab.one()
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    assert (checkout / "new").read_text() == "1"
+
+
 async def test_another_git_at_work(lab: Lab, origin: Path) -> None:
     """Its lock is respected, also by the next run."""
     checkout = await delivered(lab)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from asyncstack.events import FetchFinished
-from tests.helpers.gitserver import SmartHttp
+from tests.helpers.gitserver import SmartHttp, commit_files, git
 from tests.helpers.lab import Lab
+from tests.helpers.privileges import ordinary_user
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +55,24 @@ def test_tries_and_stall_reach_git(lab: Lab, slow_git: dict[str, str]) -> None:
     assert run.code == 1
     ends = {(event.plugin, event.attempts) for event in run.of(FetchFinished)}
     assert ends == {("one", 3), ("two", 3)}, run  # a stall costs half a try
+
+
+def test_an_update_that_can_not_write_a_file(lab: Lab) -> None:
+    """git says so and succeeds; the update fails, and the next one completes it."""
+    assert lab.run("fetch", lab.conf).code == 0
+    commit_files(lab.repositories / "one", {"devstack/plugin.sh": "echo new"})
+    folder = lab.dest / "one" / "devstack"
+    folder.chmod(0o555)
+    try:
+        run = lab.run("fetch", lab.conf, "--update", wrapper=ordinary_user())
+    finally:
+        folder.chmod(0o755)
+    assert run.code == 1
+    assert "Permission denied" in run.stderr
+    assert (folder / "plugin.sh").read_text() == ":"
+    assert lab.run("fetch", lab.conf).code == 0
+    assert (folder / "plugin.sh").read_text() == "echo new"
+    assert git("-C", lab.dest / "one", "status", "--porcelain") == ""
 
 
 def test_a_mirrors_login_is_in_no_file(lab: Lab, tmp_path: Path) -> None:

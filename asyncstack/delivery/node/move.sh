@@ -66,6 +66,14 @@ move() {
     # What is saved may be overwritten, and nothing else: git would not even spare untracked files.
     [ -z "$saved" ] || set -- --force "$@"
     if try repository "$directory" checkout "$@"; then
+        # Files that it could not write are no failure to git.
+        case $newline$_said in
+            *"${newline}error: unable to "* | *"${newline}error: cannot "* | \
+                *"${newline}warning: unable to unlink"*)
+                problem=$_said
+                return 1
+                ;;
+        esac
         rm -f "$marker"
         return
     fi
