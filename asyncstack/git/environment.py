@@ -85,6 +85,10 @@ def config_options(**more: str) -> list[str]:
         "submodule.recurse": "false",
         "fetch.recurseSubmodules": "false",
         "fetch.unpackLimit": "1",  # a pack stays a pack: only packs can be linked into checkouts
+        # What Git LFS keeps elsewhere is left there, also where its program is gone.
+        "filter.lfs.process": "",
+        "filter.lfs.smudge": "",
+        "filter.lfs.required": "false",
         "protocol.version": "2",
         "safe.directory": "*",
     }

@@ -122,15 +122,24 @@ async def test_submodules_are_left_alone_and_said(
     assert [warning.code for warning in result.warnings] == ["submodules"]
 
 
+@pytest.mark.parametrize("configured", [False, True], ids=["", "configured"])
 async def test_lfs_pointers_are_left_alone_and_said(
-    served: Path, server: SmartHttp, bench: Bench
+    configured: bool, served: Path, server: SmartHttp, bench: Bench, tmp_path: Path
 ) -> None:
-    """The pointer is checked out."""
+    """The pointer is checked out, whatever `git lfs install` has written, program or not."""
+    if configured:
+        (tmp_path / "home" / ".gitconfig").write_text(
+            '[filter "lfs"]\n\tclean = no-lfs clean\n\tsmudge = no-lfs smudge\n'
+            "\tprocess = no-lfs filter-process\n\trequired = true\n"
+        )
     attributes = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
     commit_files(served / "plugin.git", {".gitattributes": attributes, "x.bin": "pointer"})
     result = await bench.one(server.url("plugin.git"))
     assert [warning.code for warning in result.warnings] == ["lfs-pointers"]
     assert (bench.dest / "plugin" / "x.bin").read_text() == "pointer"
+    commit = commit_files(served / "plugin.git", {"x.bin": "another pointer"})
+    assert (await bench.one(server.url("plugin.git"), update=True)).commit == commit
+    assert (bench.dest / "plugin" / "x.bin").read_text() == "another pointer"
 
 
 @pytest.fixture
