@@ -32,6 +32,7 @@ from asyncstack.fetcher.workspace import Workspaces, remove_tree, sweep
 from asyncstack.git.commands import Git, resolve_commit
 from asyncstack.git.environment import base_environment
 from asyncstack.git.failures import FailureClass
+from asyncstack.git.layout import unfinished
 from asyncstack.git.process import Ended, Limits, run_git
 from asyncstack.git.urls import parse_url
 from asyncstack.model import FetchStatus, Suspicion
@@ -188,7 +189,11 @@ class Session:
 
     async def _ask_git(self, job: Job, found: Found) -> Found:
         commit = await resolve_commit(job.git, found.git_dir, "HEAD")
-        return Found(State.UNKNOWN if commit else State.NO_COMMIT, found.git_dir, commit=commit)
+        if not commit:
+            return Found(State.NO_COMMIT, found.git_dir)
+        where = await job.git.at(found.git_dir).run("rev-parse", "--absolute-git-dir")
+        begun = unfinished(Path(where.stdout.strip() or found.git_dir))
+        return Found(State.UNKNOWN, found.git_dir, commit=commit, unfinished=begun)
 
     def _keep(self, job: Job, found: Found) -> FetchResult:
         warnings = mismatches(job.request, found) if found.state is State.CHECKOUT else []

@@ -37,6 +37,7 @@ _UNFINISHED = {
     "CHERRY_PICK_HEAD": "cherry-pick",
     "REVERT_HEAD": "revert",
     "BISECT_LOG": "bisect",
+    "sequencer": "cherry-pick",  # of several commits, or a revert, between two of them
 }
 
 

@@ -285,6 +285,23 @@ async def test_a_linked_work_tree(lab: Lab, origin: Path) -> None:
     assert rev(lab.dest / "plugin") == commit
 
 
+async def test_unfinished_in_a_linked_work_tree(lab: Lab, origin: Path) -> None:
+    """What git keeps of it is elsewhere, and an error as well."""
+    git("clone", "-q", origin, lab.root / "main")
+    checkout = lab.dest / "plugin"
+    git("-C", lab.root / "main", "worktree", "add", "-q", "--detach", checkout)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GIT_SEQUENCE_EDITOR", "sed -i 's/^pick/edit/'")
+        git("-C", checkout, "rebase", "-q", "-i", "HEAD~2")
+    before = rev(checkout)
+    commit_files(origin, {"new": "1"})
+    lab.mirror(origin)
+    result = await lab.one(update=True)
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert "rebase is unfinished" in result.message
+    assert rev(checkout) == before
+
+
 async def test_error_on_clone(lab: Lab) -> None:
     """The gate prepares all checkouts: a missing one is an error there."""
     result = await lab.one(error_on_clone=True)

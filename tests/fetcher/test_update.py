@@ -174,7 +174,19 @@ def make_rebase(checkout: Path) -> str:
     return "rebase is unfinished"
 
 
-WORK = [make_dirty, make_staged, make_commit, make_rebase]
+def make_sequence(checkout: Path) -> str:
+    git("-C", checkout, "checkout", "-q", "-b", "topic")
+    for text in ("one", "two"):
+        (checkout / "README").write_text(text)
+        git("-C", checkout, "commit", "-q", "-a", "-m", text)
+    git("-C", checkout, "checkout", "-q", "--detach", "origin/master~1")
+    with pytest.raises(Exception, match="cherry-pick"):
+        git("-C", checkout, "cherry-pick", "topic~2..topic")
+    git("-C", checkout, "reset", "-q", "--hard")
+    return "cherry-pick is unfinished"
+
+
+WORK = [make_dirty, make_staged, make_commit, make_rebase, make_sequence]
 
 
 @pytest.mark.parametrize("make", WORK)
@@ -193,6 +205,24 @@ async def test_local_work_is_an_error_that_names_it(
     assert "--force" in result.hint
     after = git("-C", checkout, "status") + git("-C", checkout, "for-each-ref") + rev(checkout)
     assert after == before
+
+
+async def test_unfinished_in_a_linked_work_tree(
+    repository: Path, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """What git keeps of it is elsewhere, and an error as well."""
+    git("clone", "-q", repository, tmp_path / "main")
+    checkout = bench.dest / "plugin"
+    git("-C", tmp_path / "main", "worktree", "add", "-q", "--detach", checkout)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GIT_SEQUENCE_EDITOR", "sed -i 's/^pick/edit/'")
+        git("-C", checkout, "rebase", "-q", "-i", "HEAD~2")
+    before = rev(checkout)
+    commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert "rebase is unfinished" in result.message
+    assert rev(checkout) == before
 
 
 @pytest.mark.parametrize("make", WORK)

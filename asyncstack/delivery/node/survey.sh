@@ -15,8 +15,9 @@ find_origin() {
 
 find_unfinished() {
     for pair in rebase-merge:rebase rebase-apply:rebase\ or\ am MERGE_HEAD:merge \
-        CHERRY_PICK_HEAD:cherry-pick REVERT_HEAD:revert BISECT_LOG:bisect; do
-        [ -e "$directory/.git/${pair%%:*}" ] && unfinished=${pair#*:} && return
+        CHERRY_PICK_HEAD:cherry-pick REVERT_HEAD:revert BISECT_LOG:bisect \
+        sequencer:cherry-pick; do
+        [ -e "$git_dir/${pair%%:*}" ] && unfinished=${pair#*:} && return
     done
 }
 
@@ -46,8 +47,12 @@ look() {
     find_head "$directory"
     state=no-commit
     [ -n "$head" ] || return
-    state=unknown
-    [ -d "$directory/.git" ] || return
+    state=unknown git_dir=$directory/.git
+    if [ ! -d "$git_dir" ]; then
+        git_dir=$(repository "$directory" rev-parse --absolute-git-dir)
+        find_unfinished
+        return
+    fi
     state=no-files
     [ -e "$directory/.git/index" ] || return
     state=checkout
