@@ -92,10 +92,10 @@ async def save_local_work(git: Git, found: Found, work: Path) -> str | Ended:
     commit = await snapshot.run(
         "commit-tree", "-p", "HEAD", "-m", message, tree.stdout.strip() or "missing"
     )
-    name = f"refs/asyncstack/saved/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-    named = await here.run(
-        "update-ref", "--create-reflog", name, commit.stdout.strip() or "missing"
-    )
+    oid = commit.stdout.strip() or "missing"
+    # Twice in a second is possible: what follows an interrupted update may go over something, too.
+    name = f"refs/asyncstack/saved/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{oid[:8]}"
+    named = await here.run("update-ref", "--create-reflog", name, oid)
     if not named.ok:
         return named
     for arguments in _QUIT.get(found.unfinished, []):

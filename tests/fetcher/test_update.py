@@ -388,6 +388,22 @@ async def test_force_saves_what_was_edited_after_an_interruption(
     assert git("-C", checkout, "status", "--porcelain") == ""
 
 
+async def test_force_saves_twice_in_a_second(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Before the interrupted update is finished, and before the next: each has a ref of its own."""
+    checkout, _ = await interrupted(bench, server, repository)
+    (checkout / "README").write_text("edited since")
+    (checkout / "devstack" / "plugin.sh").write_text("edited, too")
+    commit = commit_files(repository, {"devstack/plugin.sh": "theirs"})
+    result = await bench.one(server.url("plugin.git"), update=True, force=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    warnings = [event for event in bench.of(Warned) if event.code == "local-work-saved"]
+    first, second = (warning.message.rpartition(" ")[2] for warning in warnings)
+    assert git("-C", checkout, "show", f"{first}:README") == "edited since"
+    assert git("-C", checkout, "show", f"{second}:devstack/plugin.sh") == "edited, too"
+
+
 async def test_interrupted_update_spares_a_folder_made_since(
     repository: Path, server: SmartHttp, bench: Bench
 ) -> None:

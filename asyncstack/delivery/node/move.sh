@@ -31,7 +31,7 @@ quit_unfinished() {
 # Keep everything but ignored files in a commit of its own, made through an index of our own, so that
 # neither conflicts nor a missing identity are in the way. $saved is the ref that names it.
 save_local_work() {
-    saved=refs/asyncstack/saved/$(date -u +%Y%m%dT%H%M%SZ)
+    saved=
     mkdir -p "$work"
     # git's warnings come before the commit, which is the last line.
     _snapshot=$(
@@ -49,8 +49,10 @@ save_local_work() {
         problem="its local work can't be saved: $_snapshot"
         return 1
     }
-    try repository "$directory" update-ref --create-reflog "$saved" "${_snapshot##*"$newline"}" ||
-        return
+    _snapshot=${_snapshot##*"$newline"}
+    # Twice in a second is possible: what follows an interrupted update may go over something, too.
+    saved=refs/asyncstack/saved/$(date -u +%Y%m%dT%H%M%SZ)-$(printf %.8s "$_snapshot")
+    try repository "$directory" update-ref --create-reflog "$saved" "$_snapshot" || return
     (cd "$directory" && quit_unfinished)
 }
 
