@@ -35,7 +35,7 @@ async def fetch_one_ref(job: Job, git_dir: Path, work: Path) -> str | Ended:
 
     async def attempt(git: Git, url: str) -> Ended:
         nonlocal commit
-        ended = await fetch_shallow(git, url, git_dir, wanted, depth)
+        ended = _explained(await fetch_shallow(git, url, git_dir, wanted, depth), wanted)
         if ended.ok:
             name, oid = _name_fetched(git_dir, wanted)
             commit = await resolve_commit(job.git, git_dir, oid)
@@ -82,7 +82,7 @@ async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
         git_dir = tree / ".git"
         ended = await fetch_shallow(git, url, git_dir, wanted, job.options.depth)
         if not ended.ok:
-            return ended
+            return _explained(ended, wanted)
         name, oid = _name_fetched(git_dir, wanted)
         commit = await resolve_commit(job.git, git_dir, oid)
         if not commit:
@@ -97,6 +97,18 @@ async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
 
     ended = await try_all(job, attempt, work)
     return done if done is not None else ended
+
+
+def _explained(ended: Ended, wanted: str) -> Ended:
+    """Say why a server doesn't know a commit that everybody else does."""
+    missing = ended.failure is FailureClass.REF_NOT_FOUND
+    if not missing or kind_of_ref(wanted) is not RefKind.ABBREVIATED:
+        return ended
+    words = (
+        f"no branch or tag is called {wanted!r}, and a server knows no abbreviated commits: "
+        "write it in full, or fetch the whole history"
+    )
+    return replace(ended, words=words)
 
 
 def _name_fetched(git_dir: Path, ref: str) -> tuple[str, str]:

@@ -73,6 +73,15 @@ async def test_depth_of_a_missing_ref(server: SmartHttp, bench: Bench) -> None:
     assert result.attempts == 1
 
 
+async def test_depth_of_an_abbreviated_commit(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Only who has the commit can complete it."""
+    result = await bench.one(server.url("plugin.git"), rev(served / "plugin.git")[:9], depth=1)
+    assert result.failure is FailureClass.REF_NOT_FOUND
+    assert "write it in full" in result.message
+
+
 async def test_shallow_pbr_project_is_warned_about(
     served: Path, server: SmartHttp, bench: Bench
 ) -> None:
