@@ -118,7 +118,7 @@ def write_packed_refs(git_dir: Path, refs: RefTable) -> None:
     peeled = all(name in refs.peeled for name in refs.names if name.startswith("refs/tags/"))
     lines = [f"# pack-refs with: {'peeled ' if peeled else ''}sorted \n"]
     for name, oid in sorted(
-        refs.names.items(), key=lambda item: item[0].encode("utf-8", "replace")
+        refs.names.items(), key=lambda item: item[0].encode("utf-8", "surrogateescape")
     ):
         lines.append(f"{oid} {name}\n")
         target = refs.peeled.get(name, oid)

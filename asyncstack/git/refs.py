@@ -142,7 +142,7 @@ def parse_ls_remote(output: str) -> RefTable:
     """Read `git ls-remote`: a line is an object, a tab, a name; `^{}` marks a peeled tag."""
     names: dict[str, str] = {}
     peeled: dict[str, str] = {}
-    for line in output.splitlines():
+    for line in output.split("\n"):  # names may hold what else ends a line to Python
         oid, tab, name = line.partition("\t")
         if not tab or not _SHA.match(oid):
             continue
@@ -170,7 +170,7 @@ def read_refs(git_dir: Path) -> RefTable:
 
 def _read_packed(path: Path, names: dict[str, str], peeled: dict[str, str]) -> None:
     try:
-        lines = path.read_text("utf-8", "surrogateescape").splitlines()
+        lines = path.read_text("utf-8", "surrogateescape").split("\n")
     except FileNotFoundError:
         return
     fully_peeled = bool(lines) and lines[0].startswith("#") and "peeled" in lines[0]

@@ -126,6 +126,22 @@ def test_writing_is_gits(tmp_path: Path) -> None:
     assert read_refs(repository) == table
 
 
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    """git finds each of them by halving the file, so that their order is that of bytes."""
+    repository = make_repository(tmp_path / "r.git", refs=())
+    for name in ("caf\udce9", "cafz", "café", "a\u2028b", "a\x85b", "ab", "ac"):
+        git("-C", repository, "branch", name, "master")
+    git("-C", repository, "pack-refs", "--all")
+    table = read_refs(repository)
+    (repository / "packed-refs").unlink()
+    write_packed_refs(repository, table)
+    assert len(table.names) == 7 + len(("master", "stable/2025.1", "1.0.0"))
+    for name, oid in table.names.items():
+        assert git("-C", repository, "rev-parse", "--verify", name).strip() == oid
+    listed = f"{SHA}\trefs/heads/a\u2028b\n{SHA}\trefs/heads/a\x85b\n"
+    assert list(parse_ls_remote(listed).names) == ["refs/heads/a\u2028b", "refs/heads/a\x85b"]
+
+
 def test_tags_come_before_branches() -> None:
     """As gitrevisions has it, and `git fetch` with it."""
     table = RefTable({"refs/heads/x": "1", "refs/tags/x": "2", "refs/heads/y": "3"})
