@@ -60,7 +60,9 @@ class Mirror:
 
 def default_cache_directory(environ: dict[str, str] | os._Environ[str]) -> str:
     """Return `${XDG_CACHE_HOME:-~/.cache}/asyncstack/git`."""
-    base = environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):  # empty, or relative, which the specification tells us to ignore
+        base = str(Path("~/.cache").expanduser())
     return str(Path(base) / "asyncstack" / "git")
 
 

@@ -247,7 +247,8 @@ def test_nothing_there_yet(tmp_path: Path, run: CliRunner) -> None:
 
 
 def test_default_place() -> None:
-    """XDG_CACHE_HOME, else ~/.cache."""
+    """XDG_CACHE_HOME if it is absolute, else ~/.cache."""
+    assert default_cache_directory({"XDG_CACHE_HOME": "x"}).endswith("/.cache/asyncstack/git")
     assert default_cache_directory({"XDG_CACHE_HOME": "/x"}) == "/x/asyncstack/git"
     assert default_cache_directory({}).endswith("/.cache/asyncstack/git")
 
