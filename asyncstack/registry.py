@@ -21,6 +21,8 @@ PROTOCOLS = ("https", "http", "ssh", "git", "file")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)@")
+# Also of what is no URL yet: https:/user:password@host
+_BEFORE_AT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/+)[^/]*@")
 _TOKEN_LENGTH = 20
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!/?/)[^:]")
@@ -79,15 +81,16 @@ def _name_problem(name: str) -> tuple[str, str] | None:
 
 
 def url_problem(url: str) -> tuple[str, str] | None:
-    """What is wrong with a URL, credentials and all, and the way out; None if git may see it."""
+    """What is wrong with a URL and the way out; None if git may see it. Credentials aren't shown."""
     if not url:
         return "has no URL", "write: enable_plugin NAME URL [REF]"
     if url.startswith("-"):
-        return f"the URL {url!r} would be an option of git", "a URL does not begin with '-'"
+        return f"the URL {_shown(url)} would be an option of git", "a URL does not begin with '-'"
     if any(ord(c) < 0x20 or ord(c) == 0x7F for c in url):  # noqa: PLR2004 – the control characters
-        return f"the URL {url!r} holds control characters", "write it without"
+        return f"the URL {_shown(url)} holds control characters", "write it without"
     if _OPTION_HOST.match(url):
-        return f"the host of {url!r} would be an option of ssh", "a host does not begin with '-'"
+        problem = f"the host of {_shown(url)} would be an option of ssh"
+        return problem, "a host does not begin with '-'"
     return _protocol_problem(url)
 
 
@@ -101,7 +104,14 @@ def _protocol_problem(url: str) -> tuple[str, str] | None:
         return problem, f"use one of {', '.join(PROTOCOLS)}"
     if url.startswith(("/", "./", "../", "~")) or _SCP_LIKE.match(url):
         return None
-    return f"{url!r} is no URL", "use https://…, ssh://…, git://…, file://… or an absolute path"
+    return (
+        f"{_shown(url)} is no URL",
+        "use https://…, ssh://…, git://…, file://… or an absolute path",
+    )
+
+
+def _shown(url: str) -> str:
+    return repr(_BEFORE_AT.sub(r"\1***@", url))
 
 
 def _ref_problem(ref: str) -> tuple[str, str] | None:

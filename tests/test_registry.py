@@ -70,6 +70,23 @@ def test_urls_that_are_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:s3cr3t@-host/x",
+        "https://me:s3cr3t@host/\tx",
+        "https:/me:s3cr3t@host/x",
+        "foo://me:s3cr3t@host/x",
+        "-https://me:s3cr3t@host/x",
+    ],
+)
+def test_a_problem_shows_no_credentials(url: str) -> None:
+    """Whatever is wrong with the URL."""
+    found = problem_of(plugin(url=url))
+    assert found is not None
+    assert "s3cr3t" not in "".join(found)
+
+
+@pytest.mark.parametrize(
     "ref", ["master", "stable/2026.1", "v1.0", "refs/changes/12/3412/5", "a" * 40, "refs/tags/1"]
 )
 def test_refs_that_are_used(ref: str) -> None:
