@@ -132,7 +132,9 @@ def write_lock(path: Path, lock: Lock) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise LockFileError(f"can't be written: {error}", path=str(path)) from error
+        problem = f"can't be written: {error.strerror}"
+        hint = "it lies beside local.conf, whose folder has to be writable"
+        raise LockFileError(problem, path=str(path), hint=hint) from error
 
 
 def pin(lock: Lock, wanted: Sequence[Key], *, complete: bool = True) -> dict[Key, str]:

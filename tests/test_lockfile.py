@@ -128,9 +128,10 @@ def test_refresh_of_some() -> None:
 
 
 def test_unwritable_place(tmp_path: Path) -> None:
-    """No traceback, and nothing left behind."""
-    with pytest.raises(LockFileError, match="can't be written"):
+    """No traceback, nothing left behind, and the way out."""
+    with pytest.raises(LockFileError, match="can't be written: No such file") as caught:
         write_lock(tmp_path / "missing" / "asyncstack.lock", Lock())
+    assert "local.conf" in caught.value.hint
 
 
 def test_refresh_from_several_nodes() -> None:
