@@ -121,7 +121,8 @@ async def _verify(root: Path, urls: list[str], as_json: bool) -> int:
 def _root(directory: Path | None) -> Path:
     from asyncstack.fetcher.cache import default_cache_directory
 
-    return directory or Path(default_cache_directory(os.environ))
+    # Absolute, for git works in directories of its own.
+    return (directory or Path(default_cache_directory(os.environ))).absolute()
 
 
 @contextmanager

@@ -208,6 +208,17 @@ async def test_verify(served: Path, server: SmartHttp, bench: Bench, run: CliRun
     assert mirror_of(lab).is_dir()
 
 
+async def test_verify_of_a_cache_named_from_here(
+    server: SmartHttp, bench: Bench, run: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative --cache is as good as any other."""
+    await bench.one(server.url("plugin.git"))
+    monkeypatch.chdir(bench.cache.parent)
+    verified = await invoke(run, "verify", "--cache", bench.cache.name)
+    assert (verified.exit_code, "ok " in verified.output) == (0, True)
+    assert mirror_of(bench).is_dir()
+
+
 def test_a_cache_that_may_not_be_changed(server: SmartHttp, bench: Bench) -> None:
     """Somebody else's: it is listed; pruning says why it can't, verifying sets nothing aside."""
     anyio.run(bench.one, server.url("plugin.git"))
