@@ -24,7 +24,7 @@ from asyncstack.git.progress import Progress
 from asyncstack.git.trace import read_retry_after, read_stages, trace_environment
 from asyncstack.git.urls import parse_url
 
-__all__ = ["Job", "Operation", "Outcome", "failed", "failed_by", "try_all"]
+__all__ = ["Job", "Operation", "Outcome", "failed", "failed_by", "read_from_mirror", "try_all"]
 
 #: One try: talk to this URL with this git.
 Operation = Callable[[Git, str], Awaitable[Ended]]
@@ -174,3 +174,10 @@ def failed_by(error: OSError) -> Ended:
 def failed(failure: FailureClass, words: str) -> Ended:
     """Return what a git would have ended like that found out what we did."""
     return Ended(1, "", words, failure, 0.0)
+
+
+def read_from_mirror(ended: Ended) -> Ended:
+    """Return how a git ended that read a mirror and no server: what would be bad luck is corrupt."""
+    if ended.failure in (FailureClass.GARBAGE, FailureClass.RESET):
+        return replace(ended, failure=FailureClass.CORRUPT)
+    return ended

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from asyncstack.fetcher.attempts import Job, failed_by
+from asyncstack.fetcher.attempts import Job, failed_by, read_from_mirror
 from asyncstack.fetcher.cache import Mirror
 from asyncstack.fetcher.files import share_packs
 from asyncstack.fetcher.mirror import Source
@@ -31,7 +31,7 @@ async def make_checkout(job: Job, source: Source, work: Path) -> Path | Ended:
         await anyio.to_thread.run_sync(write_repository, tree, source.mirror, job.request.url)
     except OSError as error:
         return failed_by(error)
-    ended = await populate(job.git, tree, source.commit)
+    ended = read_from_mirror(await populate(job.git, tree, source.commit))
     if not ended.ok:
         return ended
     (tree / ".git" / "HEAD").write_text(f"{source.commit}\n", "ascii")

@@ -39,9 +39,6 @@ from asyncstack.model import FetchStatus, Suspicion
 
 __all__ = ["Session", "fetch"]
 
-#: Failures of a local step that only a bad mirror explains.
-_BLAMES_MIRROR = (FailureClass.CORRUPT, FailureClass.GARBAGE)
-
 
 async def fetch(
     requests: Sequence[FetchRequest], options: FetchOptions, emit: Emit
@@ -155,9 +152,7 @@ class Session:
     async def _act(self, job: Job) -> FetchResult:
         if self.options.mirror_only:
             return await self._mirror(job)
-        found = inspect(Path(job.request.directory))
-        if found.state is State.UNKNOWN:
-            found = await self._ask_git(job, found)
+        found = await self._found(job)
         decision = decide(job.request, found, self.options)
         match decision.action:
             case Action.FAIL:
@@ -186,6 +181,10 @@ class Session:
             status = FetchStatus.CLONED if received else FetchStatus.PRESENT
             result = result_of(job, status, commit=source.commit)
         return msgspec.structs.replace(result, directory=str(source.mirror.path))
+
+    async def _found(self, job: Job) -> Found:
+        found = inspect(Path(job.request.directory))
+        return await self._ask_git(job, found) if found.state is State.UNKNOWN else found
 
     async def _ask_git(self, job: Job, found: Found) -> Found:
         commit = await resolve_commit(job.git, found.git_dir, "HEAD")
@@ -218,9 +217,14 @@ class Session:
             make = clone_shallow if self.options.depth else clone_partial
             return await make(job, work)
         made = await self._make_from_mirror(job, work / "first")
-        if isinstance(made, Ended) and made.failure in _BLAMES_MIRROR and self.store.distrust(job):
+        if self._blames_mirror(job, made):
             made = await self._make_from_mirror(job, work / "second")
         return made
+
+    def _blames_mirror(self, job: Job, ended: object) -> bool:
+        """Set the mirror aside if only that explains a failure; False if there is none to blame."""
+        corrupt = isinstance(ended, Ended) and ended.failure is FailureClass.CORRUPT
+        return corrupt and self.store.distrust(job)
 
     async def _make_from_mirror(self, job: Job, work: Path) -> tuple[Path, str] | Ended:
         work.mkdir()  # noqa: ASYNC240 - microseconds
@@ -234,6 +238,9 @@ class Session:
     async def _update(self, job: Job, found: Found) -> FetchResult:
         with self._work(job) as work:
             updated = await update_checkout(job, self.store, found, work)
+            if self._blames_mirror(job, updated):
+                found = await self._found(job)
+                updated = await update_checkout(job, self.store, found, work)
         if isinstance(updated, Ended):
             return failure_of(job, updated)
         warnings = [*updated.warnings, *_contents(job, fresh=False)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asyncstack.checkouts.rules import same_url
 from asyncstack.checkouts.wording import about_saved
-from asyncstack.fetcher.attempts import Job, failed
+from asyncstack.fetcher.attempts import Job, failed, read_from_mirror
 from asyncstack.fetcher.inspection import Found
 from asyncstack.fetcher.local_work import find_local_work, save_local_work
 from asyncstack.fetcher.mirror import Source, Store
@@ -121,7 +121,7 @@ async def _bring(job: Job, store: Store, found: Found, work: Path, target: _Targ
     source = await store.source(job, work, expected=target.commit)
     if isinstance(source, Ended):
         return source
-    fetched = await _from_mirror(job, found, source)
+    fetched = read_from_mirror(await _from_mirror(job, found, source))
     return source.commit if fetched.ok else fetched
 
 

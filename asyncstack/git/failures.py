@@ -143,6 +143,8 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"No route to host",
         ],
     ),
+    # A repository on this machine, in words that are those of garbage as well.
+    (_F.CORRUPT, [r"\(stored in .*\) is corrupt\b", r"failed to unpack tree object"]),
     (
         _F.GARBAGE,
         [

@@ -339,14 +339,7 @@ async def test_two_at_once(served: Path, server: SmartHttp, bench: Bench) -> Non
     assert sorted(path.name for path in bench.dest.iterdir()) == ["p0", "p1", "p2", "p3"]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    ["truncated", "flipped", "missing", "no refs", "no config", "zeroed config", "zeroed HEAD"],
-)
-async def test_corrupt_mirror(damage: str, served: Path, server: SmartHttp, bench: Bench) -> None:
-    """It is noticed, set aside and fetched again."""
-    await bench.one(server.url("plugin.git"))
-    (bench.dest / "plugin").rename(bench.dest / "elsewhere")
+def spoil_mirror(bench: Bench, damage: str) -> None:
     (mirror,) = (path for path in bench.cache.iterdir() if path.name.startswith("plugin"))
     (pack,) = (mirror / "objects" / "pack").glob("*.pack")
     content = bytearray(pack.read_bytes())
@@ -361,18 +354,79 @@ async def test_corrupt_mirror(damage: str, served: Path, server: SmartHttp, benc
         pack.write_bytes(content)
     elif damage == "missing":
         pack.unlink()
+    elif damage == "pair missing":
+        pack.unlink()
+        pack.with_suffix(".idx").unlink()
     elif damage == "no refs":
         (mirror / "packed-refs").unlink()
     elif damage == "no config":
         (mirror / "config").unlink()
     else:
         (mirror / damage.split()[1]).write_bytes(bytes(60))
-    commit_files(served / "plugin.git", {"new": "1"})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        "flipped",
+        "missing",
+        "pair missing",
+        "no refs",
+        "no config",
+        "zeroed config",
+        "zeroed HEAD",
+    ],
+)
+@pytest.mark.parametrize("new", [False, True], ids=["", "something new"])
+async def test_corrupt_mirror(
+    damage: str, new: bool, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """It is noticed, set aside and fetched again."""
+    await bench.one(server.url("plugin.git"))
+    (bench.dest / "plugin").rename(bench.dest / "elsewhere")
+    spoil_mirror(bench, damage)
+    if new:
+        commit_files(served / "plugin.git", {"new": "1"})
     result = await bench.one(server.url("plugin.git"))
     assert (result.status, result.message) == (FetchStatus.CLONED, "")
     assert [event.code for event in bench.of(Warned)] == ["cache-corrupt"]
     assert len(list(bench.cache.glob("plugin-*.corrupt-*"))) == 1
     git("-C", bench.dest / "plugin", "fsck", "--strict")
+
+
+@pytest.mark.parametrize("damage", ["flipped", "pair missing", "zeroed config"])
+@pytest.mark.parametrize("ahead", [False, True], ids=["", "mirror is ahead"])
+async def test_update_from_a_corrupt_mirror(
+    damage: str, ahead: bool, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """It is noticed, set aside or fetched again, and the checkout updated."""
+    await bench.one(server.url("plugin.git"))
+    commit = commit_files(served / "plugin.git", {"README": "new"})
+    if ahead:
+        other = Bench(bench.dest.with_name("other"), bench.cache)
+        await other.one(server.url("plugin.git"))
+        git("-C", next(bench.cache.glob("plugin-*")), "repack", "-q", "-a", "-d")
+    spoil_mirror(bench, damage)
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
+    assert {event.code for event in bench.of(Warned)} <= {"cache-corrupt"}
+    git("-C", bench.dest / "plugin", "fsck", "--strict")
+
+
+async def test_garbage_is_no_fault_of_the_mirrors(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """A server that sends it, or a page that says it is down, costs no mirror."""
+    await bench.one(server.url("plugin.git"))
+    commit_files(served / "plugin.git", {"README": "new"})
+    server.garbage = True
+    for result in (
+        await bench.one(server.url("plugin.git"), update=True, tries=1),
+        *await bench.fetch(bench.request(server.url("plugin.git"), name="other"), tries=1),
+    ):
+        assert result.failure is FailureClass.GARBAGE
+    assert bench.of(Warned) == []
 
 
 async def test_unwritable_cache(server: SmartHttp, bench: Bench, tmp_path: Path) -> None:
