@@ -170,6 +170,8 @@ class Session:
     async def _mirror(self, job: Job) -> FetchResult:
         with self._work(job) as work:
             source = await self.store.source(job, work)
+            if self._blames_mirror(job, source):
+                source = await self.store.source(job, work)
             if isinstance(source, Ended):
                 return failure_of(job, source)
             if source.shallow:

@@ -414,6 +414,20 @@ async def test_update_from_a_corrupt_mirror(
     git("-C", bench.dest / "plugin", "fsck", "--strict")
 
 
+@pytest.mark.parametrize("damage", ["flipped", "zeroed config"])
+async def test_corrupt_mirror_for_nodes(
+    damage: str, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Where it is only to be handed on, something new in it is enough to notice."""
+    await bench.one(server.url("plugin.git"))
+    spoil_mirror(bench, damage)
+    commit = commit_files(served / "plugin.git", {"README": "new"})
+    result = await bench.one(server.url("plugin.git"), mirror_only=True)
+    assert (result.commit, result.message) == (commit, "")
+    assert [event.code for event in bench.of(Warned)] == ["cache-corrupt"]
+    git("-C", result.directory, "fsck", "--strict")
+
+
 async def test_garbage_is_no_fault_of_the_mirrors(
     served: Path, server: SmartHttp, bench: Bench
 ) -> None:
