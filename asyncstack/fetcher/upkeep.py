@@ -14,6 +14,7 @@ from asyncstack.fetcher.cache import Cache, read_facts, sound
 from asyncstack.fetcher.workspace import remove_tree, sweep
 from asyncstack.git.commands import Git, check_objects
 from asyncstack.git.environment import base_environment
+from asyncstack.git.failures import FailureClass
 from asyncstack.git.layout import pack_files
 from asyncstack.git.process import Limits
 from asyncstack.git.urls import parse_url
@@ -108,16 +109,24 @@ def _chosen(cache: Cache, names: Sequence[str]) -> list[tuple[Path, str]]:
 async def verify(root: Path, *, names: Sequence[str] = ()) -> AsyncIterator[Verdict]:
     """Check every object of every mirror (or of those whose URL is named); set bad ones aside.
 
-    Raises SettingsError for a URL that has no mirror.
+    Raises SettingsError for a URL that has no mirror, and if git is missing.
     """
     cache = Cache(root)
     git = Git(base_environment(os.environ), Limits())
     for path, url in _chosen(cache, names):
-        problem = (
-            "" if sound(path) else "a pack is missing, cut off, or not the one its index means"
-        )
-        if not problem:
-            ended = await check_objects(git, path)
-            problem = "" if ended.ok else ended.words.strip() or "git fsck failed"
-        aside = cache.set_aside(path) if problem else None
+        problem, aside = await _problem(git, path), None
+        if problem:
+            # Once more while nobody repacks it: a pack that went was no loss.
+            async with cache.locked(parse_url(url)):
+                problem = await _problem(git, path)
+                aside = cache.set_aside(path) if problem else None
         yield Verdict(str(path), url, problem, str(aside or ""))
+
+
+async def _problem(git: Git, mirror: Path) -> str:
+    if not sound(mirror):
+        return "a file is missing or cut off, or a pack is not the one that its index means"
+    ended = await check_objects(git, mirror)
+    if ended.failure is FailureClass.GIT_MISSING:
+        raise SettingsError("git is not installed", hint="install git")
+    return "" if ended.ok else ended.words.strip() or "git found it corrupt"

@@ -208,6 +208,31 @@ async def test_verify(served: Path, server: SmartHttp, bench: Bench, run: CliRun
     assert mirror_of(lab).is_dir()
 
 
+async def test_verify_finds_no_fault_with_history(
+    served: Path, server: SmartHttp, bench: Bench, run: CliRunner
+) -> None:
+    """What fsck calls an error in a commit of long ago is no damage."""
+    repository = served / "plugin.git"
+    tree = git("-C", repository, "rev-parse", "master^{tree}").strip()
+    text = f"tree {tree}\nauthor a <a@b> 1 +051800\ncommitter a 1 +0000\n\nold\n"
+    arguments = ("hash-object", "-t", "commit", "--literally", "-w", "--stdin")
+    commit = git("-C", repository, *arguments, stdin=text.encode()).strip()
+    git("-C", repository, "update-ref", "refs/heads/old", commit)
+    await bench.one(server.url("plugin.git"))
+    assert (await invoke(run, "verify", "--cache", str(bench.cache))).exit_code == 0
+
+
+async def test_verify_without_git(
+    server: SmartHttp, bench: Bench, run: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said, and no mirror is blamed."""
+    await bench.one(server.url("plugin.git"))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    verified = await invoke(run, "verify", "--cache", str(bench.cache))
+    assert isinstance(verified.exception, SettingsError)
+    assert mirror_of(bench).is_dir()
+
+
 async def test_verify_of_a_cache_named_from_here(
     server: SmartHttp, bench: Bench, run: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
