@@ -138,14 +138,17 @@ class Store:
         return mirror
 
     def distrust(self, job: Job) -> bool:
-        """Set a job's mirror aside as corrupt; False if there is none to blame."""
+        """Set a job's mirror aside as corrupt; False if that can't be.
+
+        One that somebody else has pruned meanwhile is gone: its checkout lacked what went.
+        """
         if self.cache is None:
             return False
         address = parse_url(job.request.url)
         moved = self.cache.set_aside(self.cache.path(address))
         self.fresh.discard(address.url)
         if moved is None:
-            return False
+            return not self.knows(job)
         job.emit(
             Warned(
                 code="cache-corrupt",
@@ -211,7 +214,8 @@ async def _download(job: Job, known: Mirror | None, place: Path) -> Source | End
     try:
         ended = await try_all(job, download, place)
     except OSError as error:
-        return failed_by(error)
+        pruned = known is not None and not known.path.exists()
+        return failed(FailureClass.CORRUPT, str(error)) if pruned else failed_by(error)
     return source if source is not None else ended
 
 

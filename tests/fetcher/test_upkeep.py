@@ -19,6 +19,7 @@ from asyncstack.errors import SettingsError
 from asyncstack.events import Warned
 from asyncstack.fetcher.cache import default_cache_directory
 from asyncstack.fetcher.files import share_file
+from asyncstack.fetcher.upkeep import prune
 from asyncstack.fetcher.workspace import PREFIX, sweep, workspace
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
@@ -189,6 +190,27 @@ async def test_prune_removes_what_nobody_uses(
     assert "1 mirror removed" in printed.output
     assert mirror_of(bench).is_dir()
     assert not list(bench.cache.glob("other-*"))
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["", "something new"])
+async def test_pruned_while_a_server_is_asked(
+    new: bool, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Whoever was about to use a mirror that goes fetches it again."""
+    await bench.one(server.url("plugin.git"))
+    shutil.rmtree(bench.dest)
+    if new:
+        commit_files(served / "plugin.git", {"new": "1"})
+
+    def answer(method: str, path: str) -> None:
+        prune(bench.cache, days=0)
+        server.answer = None
+
+    server.answer = answer
+    result = await bench.one(server.url("plugin.git"))
+    commit = rev(served / "plugin.git")
+    assert (result.status, result.commit, result.message) == (FetchStatus.CLONED, commit, "")
+    assert git("-C", bench.dest / "plugin", "fsck", "--no-dangling") == ""
 
 
 async def test_verify(served: Path, server: SmartHttp, bench: Bench, run: CliRunner) -> None:
