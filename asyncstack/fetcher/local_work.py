@@ -73,8 +73,12 @@ def _fetch_head(git_dir: Path) -> list[str]:
     return re.findall(r"^([0-9a-f]{40,64})\t", text, re.MULTILINE)
 
 
-async def save_local_work(git: Git, found: Found, work: Path) -> str | Ended:
-    """Keep everything but ignored files in a commit of its own; return the ref that names it.
+async def save_local_work(
+    git: Git, found: Found, work: Path, *, also: Sequence[str] = ()
+) -> str | Ended:
+    """Keep everything in a commit of its own; return the ref that names it.
+
+    Of ignored files only those that `also` names, which an update would go over.
 
     The commit is made through an index of our own, so that neither conflicts nor a missing
     identity are in the way. Then end what is unfinished.
@@ -85,6 +89,8 @@ async def save_local_work(git: Git, found: Found, work: Path) -> str | Ended:
     ended = await snapshot.run("read-tree", "HEAD")
     if ended.ok:
         ended = await snapshot.run("add", "--all", "--", ".")
+    if ended.ok and also:
+        ended = await snapshot.run("--literal-pathspecs", "add", "--force", "--", *also)
     if not ended.ok:
         return ended
     tree = await snapshot.run("write-tree")

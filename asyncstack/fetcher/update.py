@@ -1,13 +1,14 @@
 """Bring an existing checkout to the commit that its ref means now, and lose nobody's work.
 
-The order is: ask (one ls-remote), look at the work tree, fetch, move. Nothing is written before the
-work tree is known to be clean, or was saved because `force` says so.
+The order is: ask (one ls-remote), look at the work tree, fetch, move. Nothing is fetched before the
+work tree is known to be clean, and nothing moved over what `force` has not saved: ignored files, too.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from asyncstack.model import Suspicion
 
 __all__ = ["Updated", "update_checkout"]
 
+_UNTRACKED = "untracked files in the way"
 #: Failures of a checkout that git finds before it has written anything.
 _UNTOUCHED = (FailureClass.LOCAL_CHANGES, FailureClass.BUSY)
 _UNWRITTEN = re.compile(
@@ -54,15 +56,13 @@ async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> U
         return Updated(found.commit, moved=False)
     warnings: list[Suspicion] = []
     local_work = await find_local_work(job.git, found)
-    if local_work:
-        saved = await _save(job, found, work, local_work)
-        if isinstance(saved, Ended):
-            return saved
-        warnings.append(saved)
+    if local_work and not job.options.force:
+        words = f"{found.git_dir.parent} holds work that is nowhere else: {local_work}"
+        return failed(FailureClass.LOCAL_CHANGES, words)
     commit = await _bring(job, store, found, work, target)
     if isinstance(commit, Ended):
         return commit
-    moved = await _move_over(job, found, work, commit, warnings)
+    moved = await _move_over(job, found, work, commit, local_work, warnings)
     if not moved.ok:
         return moved
     await _set_origin(job, found)
@@ -98,13 +98,20 @@ def _commit(answer: RefTable, name: str) -> str:
     return answer.peeled.get(name) or answer.names.get(name, "")
 
 
-async def _save(job: Job, found: Found, work: Path, local_work: str) -> Suspicion | Ended:
-    directory = found.git_dir.parent
-    if not job.options.force:
-        return failed(
-            FailureClass.LOCAL_CHANGES, f"{directory} holds work that is nowhere else: {local_work}"
-        )
-    saved = await save_local_work(job.git, found, work)
+async def _in_the_way(job: Job, found: Found, commit: str) -> list[str]:
+    """Return what lies where the commit brings a new file, ignored or not."""
+    here = job.git.at(found.git_dir)
+    brought = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A")
+    ended = await here.run(*brought, found.commit, commit)
+    tree = found.git_dir.parent
+    paths = [path for path in ended.stdout.split("\0") if path]
+    return [path for path in paths if (tree / path).is_symlink() or (tree / path).is_file()]
+
+
+async def _save(
+    job: Job, found: Found, work: Path, local_work: str, also: Sequence[str] = ()
+) -> Suspicion | Ended:
+    saved = await save_local_work(job.git, found, work, also=also)
     if isinstance(saved, Ended):
         return saved
     return about_saved(job.request.directory, job.request.plugin, local_work, saved)
@@ -148,14 +155,21 @@ async def _from_mirror(job: Job, found: Found, source: Source) -> Ended:
 
 
 async def _move_over(
-    job: Job, found: Found, work: Path, commit: str, warnings: list[Suspicion]
+    job: Job, found: Found, work: Path, commit: str, local_work: str, warnings: list[Suspicion]
 ) -> Ended:
-    """Move over what was saved, as `warnings` say; nothing was if untracked files are all there is."""
+    """Move; under `force`, over what is in the way, which is saved first and told by `warnings`."""
+    if not job.options.force:
+        return await _move(job, found, commit, over=False)
+    in_the_way = await _in_the_way(job, found, commit)
+    if local_work or in_the_way:
+        saved = await _save(job, found, work, local_work or _UNTRACKED, in_the_way)
+        if isinstance(saved, Ended):
+            return saved
+        warnings.append(saved)
     moved = await _move(job, found, commit, over=bool(warnings))
-    in_the_way = moved.failure is FailureClass.LOCAL_CHANGES
-    if not in_the_way or warnings or not job.options.force:
+    if warnings or moved.failure is not FailureClass.LOCAL_CHANGES:
         return moved
-    saved = await _save(job, found, work, "untracked files in the way")
+    saved = await _save(job, found, work, _UNTRACKED)  # a folder where a file is to be
     if isinstance(saved, Ended):
         return saved
     warnings.append(saved)
@@ -176,7 +190,7 @@ async def _move(job: Job, found: Found, commit: str, *, over: bool) -> Ended:
     mark = found.git_dir.is_dir()
     if mark:
         marker.write_text(f"{found.commit} {commit}\n", "ascii")
-    force = ["--force"] if over else []
+    force = ["--force"] if over else ["--no-overwrite-ignore"]
     on_its_branch = found.branch and found.branch == job.request.ref.removeprefix("refs/heads/")
     where = ["-B", found.branch, commit] if on_its_branch else ["--detach", commit]
     ended = _whole(await here.run("checkout", "--progress", *force, *where))

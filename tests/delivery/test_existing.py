@@ -198,6 +198,28 @@ async def test_an_untracked_file_in_the_way(lab: Lab, origin: Path) -> None:
     assert not (checkout / ".git" / MARKER).exists()
 
 
+@pytest.mark.parametrize("dirty", [False, True], ids=["", "dirty"])
+async def test_an_ignored_file_in_the_way(dirty: bool, lab: Lab, origin: Path) -> None:
+    """git would overwrite it without a word; here it is an error, and saved under force."""
+    commit_files(origin, {".gitignore": "*.local\n"})
+    lab.mirror(origin)
+    checkout = await delivered(lab)
+    (checkout / "x.local").write_text("mine")
+    (checkout / "y.local").write_text("in nobody's way")
+    commit = commit_files(origin, {"x.local": "theirs"})
+    lab.mirror(origin)
+    result = await lab.one(update=True)
+    assert (result.status, result.failure) == (FetchStatus.FAILED, FailureClass.LOCAL_CHANGES)
+    assert (checkout / "x.local").read_text() == "mine"
+    if dirty:
+        (checkout / "README").write_text("mine, too")
+    result = await lab.one(update=True, force=True)
+    assert (result.commit, result.message) == (commit, "")
+    saved = lab.of(Warned)[-1].message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:x.local") == "mine"
+    assert "y.local" not in git("-C", checkout, "ls-tree", "-r", saved)
+
+
 async def test_an_untracked_folder_in_the_way(lab: Lab, origin: Path) -> None:
     """Where a file is to be: it stays, also in the next run; force saves it first."""
     checkout = await delivered(lab)

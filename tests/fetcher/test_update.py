@@ -289,6 +289,31 @@ async def test_force_saves_an_untracked_file_in_the_way(
     assert (checkout / "new").read_text() == "theirs"
 
 
+@pytest.mark.parametrize("dirty", [False, True], ids=["", "dirty"])
+async def test_ignored_file_in_the_way(
+    dirty: bool, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """git would overwrite it without a word; here it is an error, and saved under force."""
+    commit_files(repository, {".gitignore": "*.local\n"})
+    checkout = await checkout_of(bench, server)
+    (checkout / "x.local").write_text("mine")
+    (checkout / "y.local").write_text("in nobody's way")
+    commit = commit_files(repository, {"x.local": "theirs"})
+    result = await bench.one(server.url("plugin.git"), update=True)
+    assert result.failure is FailureClass.LOCAL_CHANGES
+    assert "x.local" in result.message
+    assert (checkout / "x.local").read_text() == "mine"
+    if dirty:
+        make_dirty(checkout)
+    result = await bench.one(server.url("plugin.git"), update=True, force=True)
+    assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+    (warning,) = (event for event in bench.of(Warned) if event.code == "local-work-saved")
+    saved = warning.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:x.local") == "mine"
+    assert "y.local" not in git("-C", checkout, "ls-tree", "-r", saved)
+    assert (checkout / "y.local").exists()
+
+
 @pytest.mark.parametrize("name", ["new", "Timeout"])
 async def test_untracked_folder_in_the_way(
     name: str, repository: Path, server: SmartHttp, bench: Bench

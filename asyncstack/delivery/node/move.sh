@@ -28,7 +28,7 @@ quit_unfinished() {
     return 0
 }
 
-# Keep everything but ignored files in a commit of its own, made through an index of our own, so that
+# Keep everything, of ignored files those in the way, in a commit of its own, made through an index of our own, so that
 # neither conflicts nor a missing identity are in the way. $saved is the ref that names it.
 save_local_work() {
     saved=
@@ -43,6 +43,10 @@ save_local_work() {
         export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
         export GIT_INDEX_FILE
         repository "$directory" read-tree HEAD && repository "$directory" add --all -- . &&
+            if [ -s "$work/in_the_way" ]; then
+                repository "$directory" --literal-pathspecs add --force \
+                    --pathspec-from-file="$work/in_the_way" --pathspec-file-nul
+            fi &&
             _tree=$(repository "$directory" write-tree) &&
             repository "$directory" commit-tree -p HEAD -m "Local work in $directory" "$_tree"
     ) || {
@@ -56,6 +60,25 @@ save_local_work() {
     (cd "$directory" && quit_unfinished)
 }
 
+# What lies where the commit brings a new file, ignored or not.
+in_the_way() {
+    # shellcheck disable=SC2016 # the inner sh is to expand it
+    repository "$directory" diff-tree -r -z --name-only --no-renames --diff-filter=A \
+        "$head" "$commit" | (
+        cd "$directory" && xargs -0 sh -c 'for p; do
+            { [ -f "$p" ] || [ -L "$p" ]; } && printf "%s\0" "$p"; done; :' sh
+    )
+}
+
+# Save what the update is going to go over, if it may.
+save_what_goes() {
+    [ "$force" = 1 ] || return 0
+    mkdir -p "$work"
+    in_the_way >"$work/in_the_way"
+    [ ! -s "$work/in_the_way" ] || [ -n "$notes" ] || notes="Funtracked files in the way"
+    [ -z "$notes" ] || save_local_work
+}
+
 # While files are written, a marker says from where to where.
 move() {
     marker=$directory/.git/asyncstack-update
@@ -66,7 +89,7 @@ move() {
         set -- --detach "$commit"
     fi
     # What is saved may be overwritten, and nothing else: git would not even spare untracked files.
-    [ -z "$saved" ] || set -- --force "$@"
+    if [ -n "$saved" ]; then set -- --force "$@"; else set -- --no-overwrite-ignore "$@"; fi
     if try repository "$directory" checkout "$@"; then
         # Files that it could not write are no failure to git.
         case $newline$_said in
@@ -116,7 +139,7 @@ update() {
     if [ -n "$notes" ] && [ "$force" = 0 ]; then
         problem=$notes
         tell dirty "$head"
-    elif { [ -z "$notes" ] || save_local_work; } && bring && move && set_origin; then
+    elif bring && save_what_goes && move && set_origin; then
         problem=$notes${saved:+${newline}S$saved}
         [ -d "$directory/devstack" ] || problem=$problem${newline}Wno-devstack-folder
         tell updated "$commit"
