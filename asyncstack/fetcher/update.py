@@ -64,7 +64,7 @@ async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> U
         return commit
     moved = await _move_over(job, found, work, commit, local_work, warnings)
     if not moved.ok:
-        return moved
+        return replace(moved, words="\n".join([moved.words, *(told.message for told in warnings)]))
     await _set_origin(job, found)
     return Updated(commit, moved=commit != found.commit, warnings=tuple(warnings))
 

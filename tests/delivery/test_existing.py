@@ -269,6 +269,19 @@ async def test_another_git_at_work(lab: Lab, origin: Path) -> None:
     assert lock.exists()
 
 
+async def test_what_was_saved_before_a_failure_is_told(lab: Lab, origin: Path) -> None:
+    """Whoever forced it has to find it."""
+    checkout = await delivered(lab)
+    (checkout / "README").write_text("mine")
+    (checkout / ".git" / "index.lock").touch()
+    commit_files(origin, {"new": "1"})
+    lab.mirror(origin)
+    result = await lab.one(update=True, force=True)
+    assert result.failure is FailureClass.BUSY
+    saved = result.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:README") == "mine"
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

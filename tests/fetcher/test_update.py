@@ -347,6 +347,20 @@ async def test_another_git_at_work(repository: Path, server: SmartHttp, bench: B
     assert lock.exists()
 
 
+async def test_what_was_saved_before_a_failure_is_told(
+    repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Whoever forced it has to find it."""
+    checkout = await checkout_of(bench, server)
+    make_dirty(checkout)
+    (checkout / ".git" / "index.lock").touch()
+    commit_files(repository, {"new": "1"})
+    result = await bench.one(server.url("plugin.git"), update=True, force=True)
+    assert result.failure is FailureClass.BUSY
+    saved = result.message.rpartition(" ")[2]
+    assert git("-C", checkout, "show", f"{saved}:README") == "changed"
+
+
 async def test_shallow_checkout_stays_shallow(
     repository: Path, server: SmartHttp, bench: Bench
 ) -> None:

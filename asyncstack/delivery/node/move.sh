@@ -144,6 +144,7 @@ update() {
         [ -d "$directory/devstack" ] || problem=$problem${newline}Wno-devstack-folder
         tell updated "$commit"
     else
+        [ -z "$saved" ] || problem="$problem${newline}its local work is kept as $saved"
         tell failed "$head"
     fi
 }
