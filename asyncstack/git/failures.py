@@ -132,7 +132,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"unable to get local issuer",
         ],
     ),
-    (_F.STALL, [r"Operation too slow", r"Less than .* bytes/sec"]),
+    (_F.STALL, [r"Operation too slow", r"Less than .* bytes/sec", r"for [\d.]+ s nothing moved"]),
     (_F.TIMEOUT, [r"timed? ?out", r"Timeout", r"returned error: 408\b"]),
     (
         _F.REFUSED,

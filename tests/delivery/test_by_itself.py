@@ -12,7 +12,15 @@ from asyncstack.events import FetchFinished, FetchRetried, Warned
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.delivering import Lab, tree_of
-from tests.helpers.gitserver import SmartHttp, commit_files, git, make_repository, rev
+from tests.helpers.gitserver import (
+    GitDaemon,
+    Proxy,
+    SmartHttp,
+    commit_files,
+    git,
+    make_repository,
+    rev,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -233,6 +241,33 @@ async def test_git_timeout(lab: Lab, server: SmartHttp) -> None:
     assert "GIT_TIMEOUT" in result.message
     assert lab.of(FetchFinished)[-1].status is FetchStatus.FAILED
     assert tree_of(lab.dest) == []
+
+
+@pytest.mark.parametrize("protocol", ["git", "http"])
+async def test_stall(protocol: str, lab: Lab, origin: Path, server: SmartHttp) -> None:
+    """A connection that falls silent is given up, whatever the protocol, and made again."""
+
+    def fate(number: int) -> tuple[str, int] | None:
+        return ("freeze", 100) if number == 0 else None
+
+    with GitDaemon(origin.parent) as daemon:
+        port = daemon.port if protocol == "git" else server.port
+        with Proxy(port, fate=fate) as proxy:
+            url = f"{protocol}://127.0.0.1:{proxy.port}/plugin.git"
+            request = FetchRequest("plugin", url, "master", str(lab.dest / "plugin"))
+            (result,) = await lab.clone(request, stall_s=1.0, tries=2)
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert [event.reason for event in lab.of(FetchRetried)] == ["stall"]
+
+
+async def test_a_slow_server_is_no_stall(lab: Lab, origin: Path) -> None:
+    """Bytes that come slowly are bytes."""
+    big = make_repository(origin.parent / "big.git", payload=100_000)
+    with GitDaemon(origin.parent) as daemon, Proxy(daemon.port, bandwidth=100_000) as proxy:
+        url = f"git://127.0.0.1:{proxy.port}/big.git"
+        request = FetchRequest("plugin", url, "master", str(lab.dest / "plugin"))
+        (result,) = await lab.clone(request, stall_s=1.0, tries=1)
+    assert (result.commit, result.message) == (rev(big), "")
 
 
 async def test_mirrors_come_first(lab: Lab, origin: Path, server: SmartHttp) -> None:

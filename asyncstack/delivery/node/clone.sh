@@ -10,20 +10,67 @@ open_tokens @jobs@
 # shellcheck disable=SC2016 # git's shell is to expand it
 helper='!f() { test "$1" = get || exit 0; printf "username=%s\npassword=%s\n" "$ASYNCSTACK_GIT_USERNAME" "$ASYNCSTACK_GIT_PASSWORD"; }; f'
 
-# A git that talks to a server, and no longer than GIT_TIMEOUT allows.
+descendants() {
+    echo "$1"
+    # shellcheck disable=SC2013 # one line of numbers
+    for _child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do descendants "$_child"; done
+}
+
+# The bytes that a process and its descendants have moved, and their CPU time.
+activity() {
+    for _each in $(descendants "$1"); do
+        cat "/proc/$_each/io" 2>/dev/null
+        read -r stat 2>/dev/null <"/proc/$_each/stat" || continue
+        # shellcheck disable=SC2086 # fields
+        set -- ${stat##*) }
+        echo "${12} ${13}"
+    done
+}
+
+# End a process that neither moves bytes nor uses the CPU for so long: http has a limit of git's own
+# for this, other protocols have none.
+watch() {
+    seen= still=0
+    while sleep 1; do
+        now=$(activity "$1")
+        if [ "$now" != "$seen" ]; then still=0; else still=$((still + 1)); fi
+        seen=$now
+        [ "$still" -lt "$stall" ] || break
+    done
+    trap '' TERM
+    doomed=$(descendants "$1")
+    # shellcheck disable=SC2086 # one argument a process
+    { kill $doomed && sleep 2 && kill -KILL $doomed; } 2>/dev/null
+    exit 3
+}
+
+# A git that talks to a server, and no longer than GIT_TIMEOUT and --stall allow.
 reach() {
     [ "$timeout" = 0 ] || bounded="timeout --foreground -k 10 $timeout"
     [ "$stall" = 0 ] ||
         set -- -c http.lowSpeedLimit=1 -c "http.lowSpeedTime=$stall" "$@"
     if [ -n "$user$password" ]; then
         _where=${source#*://} _where=${source%%://*}://${_where%%/*}
-        ASYNCSTACK_GIT_USERNAME=$user ASYNCSTACK_GIT_PASSWORD=$password \
-            git_ -c credential.helper= -c "credential.$_where.helper=$helper" "$@"
-    else
-        git_ "$@"
+        set -- -c credential.helper= -c "credential.$_where.helper=$helper" "$@"
     fi
-    _status=$? bounded=
+    (
+        [ -z "$user$password" ] ||
+            export ASYNCSTACK_GIT_USERNAME="$user" ASYNCSTACK_GIT_PASSWORD="$password"
+        exec_git "$@"
+    ) &
+    _git=$! _watch= bounded=
+    if [ "$stall" != 0 ]; then
+        watch "$_git" >/dev/null 2>&1 &
+        _watch=$!
+    fi
+    wait "$_git"
+    _status=$?
     [ "$_status" != 124 ] || echo "git timed out: it took longer than GIT_TIMEOUT, $timeout s" >&2
+    [ -n "$_watch" ] || return "$_status"
+    # One that has ended git doesn't listen, and tells so by its status.
+    kill "$_watch" 2>/dev/null
+    wait "$_watch"
+    [ $? != 3 ] || echo "git was ended: for $stall s nothing moved" >&2
     return "$_status"
 }
 
@@ -32,7 +79,7 @@ curable() {
     case $problem in
         *'Connection re'* | *'early EOF'* | *'hung up'* | *'RPC failed'* | *'imed out'*) ;;
         *'error: 429'* | *'error: 5'* | *'unexpected disconnect'* | *'kex_exchange'*) ;;
-        *'Could not resolve host'* | *'Connection closed'* | *'too slow'*) ;;
+        *'Could not resolve host'* | *'Connection closed'* | *'too slow'* | *'nothing moved'*) ;;
         *) return 1 ;;
     esac
 }
