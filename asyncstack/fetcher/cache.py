@@ -11,7 +11,6 @@ is killed, and the lock below only spares two processes the same download.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -20,11 +19,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
 import msgspec
 from msgspec import Struct
 
 from asyncstack.fetcher.files import share_packs
+from asyncstack.fetcher.locks import only_one
 from asyncstack.git.layout import pack_files, read_head, write_packed_refs
 from asyncstack.git.refs import RefTable, read_refs
 from asyncstack.git.urls import Address
@@ -145,24 +144,10 @@ class Cache:
 
     @asynccontextmanager
     async def locked(self, address: Address) -> AsyncIterator[None]:
-        """Be the only one, in any process, to bring this mirror up to date.
-
-        The lock is the kernel's and ends with its process, so that it can't be stale.
-        """
-        try:
-            lock = self.root / ".locks" / address.key
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError:  # it only spares double work
+        """Be the only one, in any process, to bring this mirror up to date."""
+        lock = self.root / ".locks" / address.key
+        async with only_one(lock, os.O_RDWR | os.O_CREAT):
             yield
-            return
-        try:
-            pause = 0.005
-            while not _try_lock(descriptor):
-                await anyio.sleep(pause)
-                pause = min(0.25, pause * 2)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def _remove_packs(mirror: Path, names: Collection[str]) -> None:
@@ -170,16 +155,6 @@ def _remove_packs(mirror: Path, names: Collection[str]) -> None:
     for path in reversed(pack_files(mirror)):
         if path.stem in names:
             path.unlink(missing_ok=True)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # no locks here: the download may be done twice, nothing worse
-    return True
 
 
 def write_facts(path: Path, facts: Facts) -> None:

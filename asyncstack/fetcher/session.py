@@ -23,6 +23,7 @@ from asyncstack.fetcher.contents import contents_of
 from asyncstack.fetcher.decisions import decide, in_order, mismatches
 from asyncstack.fetcher.healing import heal
 from asyncstack.fetcher.inspection import Found, inspect
+from asyncstack.fetcher.locks import only_one
 from asyncstack.fetcher.mirror import Store
 from asyncstack.fetcher.reporting import failure_of, result_of
 from asyncstack.fetcher.special import clone_partial, clone_shallow
@@ -153,6 +154,13 @@ class Session:
         if self.options.mirror_only:
             return await self._mirror(job)
         found = await self._found(job)
+        if decide(job.request, found, self.options).action not in (Action.HEAL, Action.UPDATE):
+            return await self._act_on(job, found)
+        # What looks interrupted may be another asyncstack at work, and what it leaves is up to date.
+        async with only_one(found.git_dir):
+            return await self._act_on(job, await self._found(job))
+
+    async def _act_on(self, job: Job, found: Found) -> FetchResult:
         decision = decide(job.request, found, self.options)
         match decision.action:
             case Action.FAIL:
@@ -255,7 +263,7 @@ class Session:
         if isinstance(healed, Ended):
             return failure_of(job, healed)
         if not healed:
-            return await self._act(job)
+            return await self._act_on(job, await self._found(job))
         resumed = about_resumed(job.request.directory, job.request.plugin)
         warn(resumed, self.options.node, self.emit)
         found = inspect(Path(job.request.directory))

@@ -6,13 +6,14 @@ whose lock is free, so that nothing is left to be cleaned by hand and nobody's w
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from asyncstack.fetcher.locks import try_lock
 
 __all__ = ["PREFIX", "Workspaces", "remove_tree", "sweep", "workspace"]
 
@@ -65,19 +66,9 @@ def _create(parent: Path) -> tuple[Path, int]:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
-        if _try_lock(lock) and path.is_dir():
+        if try_lock(lock) and path.is_dir():
             return path, lock
         os.close(lock)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # a file system without locks: nobody can hold one
-    return True
 
 
 def sweep(parent: Path) -> list[Path]:
@@ -89,7 +80,7 @@ def sweep(parent: Path) -> list[Path]:
         except OSError:
             continue
         try:
-            if _try_lock(lock):
+            if try_lock(lock):
                 remove_tree(path)
                 swept.append(path)
         finally:

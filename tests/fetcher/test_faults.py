@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -337,6 +338,29 @@ async def test_two_at_once(served: Path, server: SmartHttp, bench: Bench) -> Non
     packs = [line for line in server.requests if line.startswith("POST")]
     assert len(packs) <= 4 * 2 + 4
     assert sorted(path.name for path in bench.dest.iterdir()) == ["p0", "p1", "p2", "p3"]
+
+
+async def test_two_updates_at_once(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """Of the same checkouts: one does it, the other one finds it done; neither is in the other's way."""
+    names = [f"p{number}" for number in range(4)]
+    for name in names:
+        make_repository(served / f"{name}.git")
+    other = Bench(bench.dest, bench.cache)
+    requests = [bench.request(server.url(f"{name}.git"), name=name) for name in names]
+    await bench.fetch(*requests)
+    commits = [
+        commit_files(served / f"{name}.git", {f"f{number}": "new" for number in range(300)})
+        for name in names
+    ]
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(bench.fetch, *requests, update=True))
+        group.start_soon(partial(other.fetch, *requests, update=True))
+    ends = bench.of(FetchFinished)[len(names) :] + other.of(FetchFinished)
+    assert [event.message for event in ends] == [""] * len(ends)
+    assert sorted(event.status.value for event in ends) == ["present"] * 4 + ["updated"] * 4
+    assert [rev(bench.dest / name) for name in names] == commits
+    assert [git("-C", bench.dest / name, "status", "--porcelain") for name in names] == [""] * 4
+    assert bench.of(Warned) + other.of(Warned) == []
 
 
 def spoil_mirror(bench: Bench, damage: str) -> None:
