@@ -17,6 +17,7 @@ from asyncstack.checkouts.wording import about_saved
 from asyncstack.fetcher.attempts import Job, failed, read_from_mirror
 from asyncstack.fetcher.inspection import Found
 from asyncstack.fetcher.local_work import find_local_work, save_local_work
+from asyncstack.fetcher.locks import remove_stale_lock
 from asyncstack.fetcher.mirror import Source, Store
 from asyncstack.fetcher.special import fetch_directly, fetch_one_ref
 from asyncstack.git.commands import fetch_branches
@@ -29,6 +30,8 @@ from asyncstack.model import Suspicion
 
 __all__ = ["Updated", "update_checkout"]
 
+#: So many locks of killed gits are removed, one after another.
+_MOST_LOCKS = 100
 _UNTRACKED = "untracked files in the way"
 #: Failures of a checkout that git finds before it has written anything.
 _UNTOUCHED = (FailureClass.LOCAL_CHANGES, FailureClass.BUSY)
@@ -60,8 +63,12 @@ async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> U
         words = f"{found.git_dir.parent} holds work that is nowhere else: {local_work}"
         return failed(FailureClass.LOCAL_CHANGES, words)
     commit = await _bring(job, store, found, work, target)
-    if isinstance(commit, Ended):
-        return commit
+    locks = 0
+    while isinstance(commit, Ended):
+        locks += 1
+        if locks > _MOST_LOCKS or not await remove_stale_lock(commit.words, found.git_dir):
+            return commit
+        commit = await _bring(job, store, found, work, target)
     moved = await _move_over(job, found, work, commit, local_work, warnings)
     if not moved.ok:
         return replace(moved, words="\n".join([moved.words, *(told.message for told in warnings)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import anyio
@@ -359,6 +360,24 @@ async def test_what_was_saved_before_a_failure_is_told(
     assert result.failure is FailureClass.BUSY
     saved = result.message.rpartition(" ")[2]
     assert git("-C", checkout, "show", f"{saved}:README") == "changed"
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["cache", "no cache"])
+async def test_locks_of_refs_that_a_killed_git_left(
+    cached: bool, repository: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """They are removed, as no git holds one for so long."""
+    options = {} if cached else {"cache_directory": ""}
+    checkout = await checkout_of(bench, server, **options)
+    commit = commit_files(repository, {"new": "1"})
+    commit_files(repository, {"new": "2"}, branch="stable/2025.1")
+    for name in ("master", "stable/2025.1"):
+        lock = checkout / ".git" / "refs" / "remotes" / "origin" / f"{name}.lock"
+        lock.parent.mkdir(exist_ok=True)
+        lock.touch()
+        os.utime(lock, (0, 0))
+    result = await bench.one(server.url("plugin.git"), update=True, **options)
+    assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
 
 
 async def test_shallow_checkout_stays_shallow(
