@@ -75,12 +75,12 @@ def _unseen(module: str) -> Iterator[None]:
             if fullname == module and threading.get_ident() == thread:
                 raise ModuleNotFoundError(fullname, name=fullname)
 
-    finder = Finder()
-    sys.meta_path.insert(0, finder)
+    # Lists of their own, for a thread that walks through one while it changes passes over a finder.
+    sys.meta_path = [Finder(), *sys.meta_path]
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        sys.meta_path = [one for one in sys.meta_path if not isinstance(one, Finder)]
 
 
 def log(logger: EventLogger, event: Event) -> None:
