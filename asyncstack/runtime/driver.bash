@@ -70,13 +70,14 @@ _asyncstack_mute() {
 # _asyncstack_sample: what this shell and the children that it waited for have used so far, in
 # _asyncstack_sampled: uptime, two lines of `times`, /proc/self/io. No fork.
 _asyncstack_sample() {
-    local uptime=0 self=0 children=0 io=()
-    { builtin read -r uptime _ </proc/uptime; } 2>/dev/null
+    local uptime=0 self=0 children=0 io=() IFS=' '
     builtin times >&252
     builtin read -r -u 252 self
     builtin read -r -u 252 children
-    { builtin mapfile -t io </proc/self/io; } 2>/dev/null
-    local IFS=' '
+    {
+        builtin read -r uptime _ </proc/uptime
+        builtin mapfile -t io </proc/self/io
+    } 2>/dev/null
     _asyncstack_sampled=$uptime$'\037'$self$'\037'$children$'\037'${io[*]}
 }
 
@@ -240,7 +241,8 @@ _asyncstack_on_exit() {
 # made it a plain variable; the place that it was registered with is then still right.
 _asyncstack_checkout() {
     dir=
-    if [[ ${GITDIR@a} == *A* ]]; then
+    # (To ask what kind of variable it is takes longer the more is in it. A plain one has a single value.)
+    if ((${#GITDIR[@]} == _asyncstack_gitdirs)) || [[ ${GITDIR@a} == *A* ]]; then
         dir=${GITDIR[$1]:-}
     fi
     dir=${dir:-${_asyncstack_gitdir[$1]}}
@@ -828,6 +830,7 @@ unset _asyncstack_name
 _asyncstack_report_boot
 _asyncstack_serving=1
 declare -r _asyncstack_umask _asyncstack_plugins _asyncstack_gitdir _asyncstack_serving
+declare -r _asyncstack_gitdirs=${#GITDIR[@]}
 exec </dev/null 1>&250 2>&250 3>&250 6>&250
 _asyncstack_set_traps
 _asyncstack_emit "done" 0
