@@ -5,16 +5,13 @@ Nothing is configured globally: a library that a user of ours logs with is left 
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
+from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol
 
 import msgspec
 
 from asyncstack.events import Event, kind_of, to_fields
+from asyncstack.hiding import hidden
 
 __all__ = ["EventLogger", "build_logger", "log"]
 
@@ -49,7 +46,8 @@ def render_json(_logger: object, _method: str, fields: EventDict) -> bytes:
 
 def build_logger(run_id: str, sink: Callable[[bytes], None]) -> EventLogger:
     """A structlog logger bound to `run_id`, whose every line goes to `sink`."""
-    with _unseen("rich"):
+    # It would use rich to print tracebacks in colour, which nobody does with our logger.
+    with hidden("rich"):
         import structlog  # noqa: PLC0415 – 0.05 s, which only a run should pay
 
     logger: EventLogger = structlog.BoundLogger(
@@ -58,29 +56,6 @@ def build_logger(run_id: str, sink: Callable[[bytes], None]) -> EventLogger:
         context={"run_id": run_id},
     )
     return logger
-
-
-@contextmanager
-def _unseen(module: str) -> Iterator[None]:
-    """Keep this thread from importing a module while the block runs, if nobody has done so before.
-
-    structlog imports rich where it is there, to print tracebacks in colour, and takes twice as long
-    over it; nobody prints any with our logger. The other threads import what they like.
-    """
-    thread = threading.get_ident()
-
-    class Finder(MetaPathFinder):
-        @staticmethod
-        def find_spec(fullname: str, _path: object, _target: object = None) -> None:
-            if fullname == module and threading.get_ident() == thread:
-                raise ModuleNotFoundError(fullname, name=fullname)
-
-    # Lists of their own, for a thread that walks through one while it changes passes over a finder.
-    sys.meta_path = [Finder(), *sys.meta_path]
-    try:
-        yield
-    finally:
-        sys.meta_path = [one for one in sys.meta_path if not isinstance(one, Finder)]
 
 
 def log(logger: EventLogger, event: Event) -> None:

@@ -19,7 +19,7 @@ from anyio import CancelScope, to_thread
 from asyncstack.errors import RunDirectoryError
 from asyncstack.events import Event, Transient, stamped
 from asyncstack.journal.directory import RunDirectory
-from asyncstack.journal.logger import build_logger, log
+from asyncstack.journal.logger import EventLogger, build_logger, log
 
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO
@@ -88,13 +88,15 @@ class Journal:
 
     async def _write_batches(self, stream: AsyncFileIO) -> None:
         lines: list[bytes] = []
-        # The import of structlog takes 0.1 s: in a thread, while the first nodes are being booted.
-        logger = await to_thread.run_sync(build_logger, self._run.run_id, lines.append)
+        logger: EventLogger | None = None
         while not (self._closing and not self._queue):
             await self._wake.wait()
             with anyio.move_on_after(LINGER_S):
                 await self._hurry.wait()
             self._wake = anyio.Event()
+            if logger is None:
+                # The import of structlog: in a thread, while the first nodes are being reached.
+                logger = await to_thread.run_sync(build_logger, self._run.run_id, lines.append)
             # Who waits for it to be empty wants it to be on the disk by then.
             batch = list(self._queue)
             for event in batch:

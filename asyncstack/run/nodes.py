@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from asyncstack.errors import SettingsError
+from asyncstack.hiding import hidden
 from asyncstack.inventory import (
     Copy,
     Inventory,
@@ -107,8 +108,9 @@ def _ways(settings: NodeSettings, ask: Ask | None) -> Callable[[InventoryHost], 
     def reach(host: InventoryHost) -> Transport:
         if host.connection == "local":
             return LocalTransport(host.node)
-        # The import costs 0.1 s, which only who has remote nodes is to pay.
-        with look_up_in_cache():
+        # The import costs 0.1 s, which only who has remote nodes is to pay. Without certificates of a
+        # kind that OpenSSH doesn't know.
+        with look_up_in_cache(), hidden("asyncssh.crypto.x509"):
             from asyncstack.transports.ssh import (  # noqa: PLC0415
                 SshAccess,
                 SshOptions,
