@@ -24,6 +24,7 @@ _USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)@")
 # Also of what is no URL yet: https:/user:password@host
 _BEFORE_AT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/+)[^/]*@")
 _TOKEN_LENGTH = 20
+_NO_HOST = re.compile(r"[^:]+://(?:[^/]*@)?(?::\d*)?(?:/|\Z)")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?[\w.-]+:(?!/?/)[^:]")
 # ssh would take such a host for an option.
@@ -99,6 +100,8 @@ def _protocol_problem(url: str) -> tuple[str, str] | None:
     protocol = scheme[1] if scheme else url.partition("::")[0] if helper else ""
     if protocol:
         if scheme and protocol.lower() in PROTOCOLS:
+            if protocol.lower() != "file" and _NO_HOST.match(url):
+                return f"the URL {_shown(url)} names no host", f"write it as {protocol}://HOST/PATH"
             return None
         problem = f"the URL's protocol {protocol!r} is not allowed"
         return problem, f"use one of {', '.join(PROTOCOLS)}"

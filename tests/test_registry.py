@@ -62,6 +62,10 @@ def test_urls_that_git_takes(url: str) -> None:
         "https://example.org/\nx",
         "nothing",
         "transport::address",
+        "http:///x",
+        "https://me:s3cr3t@/x",
+        "ssh://:22/x",
+        "git://",
     ],
 )
 def test_urls_that_are_refused(url: str) -> None:

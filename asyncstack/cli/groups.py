@@ -5,6 +5,7 @@ The defaults stand here, once, and the order is that of `--help`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,12 @@ __all__ = [
     "with_lock_checked",
     "with_order",
 ]
+
+#: `--filter` of git-rev-list(1).
+_FILTER = re.compile(
+    r"blob:none|blob:limit=\d+[kmgKMG]?|tree:\d+|object:type=(?:blob|tree|commit|tag)"
+    r"|(?:sparse:oid=|combine:)\S+"
+)
 
 
 class ShownAs(Struct, frozen=True):
@@ -111,7 +118,7 @@ def _fetching(
         force=force,
         locked=locked,
         mirrors=_mirrors(mirror),
-        filter=filter_,
+        filter=_filter(filter_),
         tries=tries,
         stall_s=stall,
         source=fetch_from.value,
@@ -195,6 +202,16 @@ def _with_something_to_choose_from(nodes: NodeSettings, option: str, value: str)
             hint="add -i FILE, or leave it out: without an inventory it is this machine alone",
         )
     return nodes
+
+
+def _filter(spec: str) -> str:
+    """What --filter names. Raises SettingsError for what git-rev-list(1) doesn't have."""
+    if spec and not _FILTER.fullmatch(spec):
+        raise SettingsError(
+            f"--filter {spec}: git has no such filter",
+            hint="leave file contents out with --filter blob:none, big ones with blob:limit=1m",
+        )
+    return spec
 
 
 def _mirrors(values: list[str] | None) -> tuple[tuple[str, str], ...]:

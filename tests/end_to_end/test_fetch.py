@@ -88,3 +88,11 @@ def test_a_mirrors_login_is_in_no_file(lab: Lab, tmp_path: Path) -> None:
     assert run.directory / "run.json" in files
     assert [file for file in files if b"s3cr3t" in file.read_bytes()] == []
     assert "s3cr3t" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("spec", ["bogus", "blob:none ", "blob:limit=x", "tree:", "--filter"])
+def test_a_filter_that_git_does_not_have(spec: str, lab: Lab) -> None:
+    outcome = lab.run("fetch", f"--filter={spec}")
+    assert outcome.code == 2
+    assert f"--filter {spec}: git has no such filter" in outcome.stderr
+    assert not outcome.directory.exists()
