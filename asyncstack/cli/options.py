@@ -181,10 +181,16 @@ Order = Annotated[
     typer.Option(metavar="GROUPS", help="Finish one group before the next, as in a,b."),
 ]
 KeepGoing = Annotated[
-    bool, typer.Option("--keep-going", help="A node that fails doesn't stop the others.")
+    bool,
+    typer.Option(
+        "--keep-going", help="A node that fails or is out of reach doesn't stop the others."
+    ),
 ]
 MaxFail = Annotated[
-    str, typer.Option(metavar="N|N%", help="Go on while no more nodes than these have failed.")
+    str,
+    typer.Option(
+        metavar="N|N%", help="Go on while no more nodes than these have failed or are out of reach."
+    ),
 ]
 AcceptNewHostKeys = Annotated[
     bool, typer.Option("--accept-new-host-keys", help="Trust hosts that are not known yet.")
