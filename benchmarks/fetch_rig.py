@@ -41,7 +41,7 @@ WORDS = [f"word{number}" for number in range(4000)]
 def make_repositories(folder: Path, count: int, *, scale: float = 1.0) -> list[str]:
     """Make repositories as plugins are: a few hundred commits, text, branches, tags; most small.
 
-    Returns their names. `scale` 1 gives packs of about 0.5 to 25 MB, 60 MB for 30 repositories.
+    Returns their names. `scale` 1 gives packs of 7 to 32 MB, 276 MB for 30 repositories.
     """
     names = [f"plugin{number:02d}" for number in range(count)]
     for number, name in enumerate(names):
