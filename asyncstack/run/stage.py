@@ -120,9 +120,10 @@ def status_after(error: TransportError) -> Status:
 
 
 def raise_all(errors: Sequence[AsyncstackError]) -> None:
-    """Raise them as one, if there are any."""
-    if errors:
-        raise errors[0] if len(errors) == 1 else InputErrors(errors)
+    """Raise them as one, if there are any; what is wrong for several nodes alike once."""
+    single = list({str(error): error for error in errors}.values())
+    if single:
+        raise single[0] if len(single) == 1 else InputErrors(single)
 
 
 def worst(statuses: Iterable[Status]) -> Status:

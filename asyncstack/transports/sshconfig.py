@@ -10,7 +10,7 @@ from typing import Any
 import asyncssh
 from msgspec import Struct
 
-from asyncstack.errors import ConnectError
+from asyncstack.errors import ConnectError, SettingsError
 from asyncstack.model import Node
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
 
 Configured = asyncssh.SSHClientConnectionOptions
 
+#: Where asyncssh finds something wrong.
+_PLACE = re.compile(r"(\S.*) line (\d+): (.*)", re.DOTALL)
 _JUMP = re.compile(
     r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d+))?/?"
 )
@@ -65,10 +67,19 @@ def connection_arguments(node: Node, options: SshOptions) -> dict[str, Any]:
 
 
 async def read_configuration(node: Node, options: SshOptions) -> Configured:
-    """What ~/.ssh/config says of a node. Raises ValueError or OSError if it can't be read."""
+    """What ~/.ssh/config says of a node.
+
+    Raises SettingsError for what is wrong in it, OSError if it can't be read.
+    """
     # Its keys are our business, and asking for its name only must not load any.
     arguments = connection_arguments(node, options)
-    configured: Configured = await Configured.construct(**arguments, client_keys=None)
+    try:
+        configured: Configured = await Configured.construct(**arguments, client_keys=None)
+    except asyncssh.ConfigParseError as error:
+        place = _PLACE.fullmatch(str(error))
+        path, line, problem = place.groups() if place else ("~/.ssh/config", "0", str(error))
+        hint = "correct it there; ssh -G HOST shows what it comes to"
+        raise SettingsError(problem, path=path, line=int(line), hint=hint) from error
     return configured
 
 

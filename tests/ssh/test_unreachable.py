@@ -159,3 +159,27 @@ def test_a_key_with_a_passphrase_is_told_apart(lab: SshLab) -> None:
     assert "node one" in outcome.stderr
     assert "passphrase" in outcome.stderr
     assert "ssh-add" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Host *\n  Port abc\n", ":2: Invalid Port integer value: abc"),
+        ("User 'open\n", ":1: No closing quotation"),
+        ("IdentityFile %q\n", ": Invalid token expansion: q"),
+    ],
+)
+def test_what_is_wrong_in_the_users_configuration_is_theirs(
+    lab: SshLab, text: str, said: str
+) -> None:
+    """Told once, with its line, and not as a node that is out of reach."""
+    (lab.home / ".ssh/config").write_text(text)
+    lab.three()
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    outcome = lab.stack("--keep-going")
+    assert outcome.code == 2, outcome
+    assert outcome.no_traceback
+    assert outcome.stderr.count(said) == 1
+    assert "ssh -G HOST" in outcome.stderr
+    assert outcome.of(StepStarted) == []
