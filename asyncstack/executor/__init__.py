@@ -48,11 +48,11 @@ async def run_phases(
 ) -> None:
     """Run all phases on all nodes. How each node ended is its `status`.
 
-    `quits`: no driver is asked anything after the last phase, and each may end right behind it.
-
     A node whose run ended early stops the others at the next barrier, never in the middle of a
-    step, unless `may_go_on`, given how many of how many have, lets them. `on_barrier` is called when all nodes are through with a
-    phase; `free` has such points behind the phases of `meet_after` and at the end.
+    step, unless `may_go_on`, given how many of how many nodes have, lets them. `on_barrier` is
+    called when all nodes are through with a phase; `free` has such points behind the phases of
+    `meet_after` and at the end. `quits`: no driver is asked anything after the last phase, and each
+    may end right behind it.
     """
     finished: dict[str, float] = {}
 

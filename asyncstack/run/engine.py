@@ -42,7 +42,7 @@ from asyncstack.run.recall import recall_nodes, recall_plugins
 from asyncstack.run.records import INTERRUPTED, Progress, first_record, last_record, tell_of_nodes
 from asyncstack.run.sinks import Sinks
 from asyncstack.run.stage import Opened, Stage, worst
-from asyncstack.run.stages import abort_all, boot_nodes, may_go_on, run_all
+from asyncstack.run.stages import abort_all, boot_nodes, enough_are_well, run_all
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask
 
@@ -275,7 +275,7 @@ async def _run_batches(
             continue
         status = await run_all(stage, directory, batch, phases, progress.results, opened)
         progress.status = worst([progress.status, status])
-        if not may_go_on(stage, opened):
+        if not enough_are_well(stage, opened):
             break
     for specs in batches[count:]:
         batch = [of_name[spec.name] for spec in specs if spec.name in of_name]

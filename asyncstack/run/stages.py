@@ -25,7 +25,7 @@ from asyncstack.settings import THROUGH
 if TYPE_CHECKING:
     from asyncstack.run.remote import Results
 
-__all__ = ["abort_all", "boot_nodes", "may_go_on", "run_all"]
+__all__ = ["abort_all", "boot_nodes", "enough_are_well", "run_all"]
 
 
 async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = False) -> None:
@@ -137,7 +137,7 @@ async def run_all(
                     from asyncstack.run.bringing import prefetch  # noqa: PLC0415 – see engine.py
 
                     await prefetch(stage, one)
-        if may_go_on(stage, everybody):  # or nobody goes on who would need them
+        if enough_are_well(stage, everybody):  # or nobody goes on who would need them
             await _copy(stage, key, opened, everybody)
         passed.add(key)
 
@@ -155,14 +155,14 @@ async def run_all(
         # What can be prefetched is asked of the drivers behind that phase.
         quits=not (stage.settings.fetch.prefetch and phases[-1].key.mode is Mode.SOURCE),
     )
-    if may_go_on(stage, everybody):
+    if enough_are_well(stage, everybody):
         # Those whose turn comes now wait for files that nobody will make.
         for key in [key for key in keys if key not in passed]:
             await _copy(stage, key, opened, everybody)
     return worst(node.status for node in nodes)
 
 
-def may_go_on(stage: Stage, everybody: Sequence[Opened]) -> bool:
+def enough_are_well(stage: Stage, everybody: Sequence[Opened]) -> bool:
     """True if not so many nodes have failed that the others are to stop."""
     well = (Status.RUNNING, Status.OK)
     failed = sum(one.node.status not in well for one in everybody)

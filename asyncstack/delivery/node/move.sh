@@ -28,8 +28,8 @@ quit_unfinished() {
     return 0
 }
 
-# Keep everything, of ignored files those in the way, in a commit of its own, made through an index of our own, so that
-# neither conflicts nor a missing identity are in the way. $saved is the ref that names it.
+# Keep everything, of ignored files those in the way, in a commit of its own, made through an index of
+# our own, so that neither conflicts nor a missing identity hinder it. $saved is the ref that names it.
 save_local_work() {
     saved=
     mkdir -p "$work"
