@@ -27,6 +27,8 @@ __all__ = ["Ended", "Limits", "run_git"]
 
 #: Seconds between TERM and KILL, and that the pipes get after the process has ended.
 _GRACE_S = 2.0
+#: Seconds between two looks at what a running git says: it writes a line for each percent of each stage.
+_PAUSE_S = 0.1
 _CHUNK = 65536
 
 
@@ -66,6 +68,7 @@ class _Watched:
         self.given_up: FailureClass | None = None
         self.parser = ProgressParser()
         self.stdout = bytearray()
+        self.ended = anyio.Event()
 
     def sign_of_life(self) -> None:
         self.last_sign = time.monotonic()
@@ -173,6 +176,7 @@ async def _attend(watched: _Watched, on_progress: Callable[[Progress], None] | N
                 if watched.given_up is not None:  # git is gone, its helpers may hang on
                     _signal_group(watched.process.pid, signal.SIGKILL)
                 watched.process.wait()
+                watched.ended.set()
                 watchers.cancel_scope.cancel()
             readers.cancel_scope.deadline = anyio.current_time() + _GRACE_S
     finally:
@@ -200,6 +204,8 @@ async def _read_stderr(watched: _Watched, report: Callable[[Progress], None] | N
         progress = watched.parser.feed(data)
         if progress is not None and report is not None:
             report(progress)
+        with anyio.move_on_after(_PAUSE_S):
+            await watched.ended.wait()
 
 
 async def _read_stdout(watched: _Watched) -> None:
