@@ -102,26 +102,26 @@ class Cache:
         return target
 
     def publish(
-        self, work: Path, address: Address, *, seconds: float, replaced: Collection[str] = ()
+        self, fetched: Mirror, address: Address, *, seconds: float, replaced: Collection[str] = ()
     ) -> Mirror:
-        """Make what was fetched into `work` the mirror of a URL. Raises OSError (disk full).
+        """Make what was fetched the mirror of a URL. Raises OSError (disk full).
 
-        `replaced` are the packs whose objects are all in a pack of `work`'s.
+        `replaced` are the packs whose objects are all in a pack of what was fetched.
         """
         path = self.path(address)
         facts = Facts(address.url, time.time(), time.time(), seconds)
-        write_facts(work, facts)
+        write_facts(fetched.path, facts)
         try:
-            work.rename(path)
+            fetched.path.rename(path)
         except OSError:  # there is one: add our packs, then the refs that need them
             if not path.is_dir():
                 raise
-            share_packs(work, path)
-            write_packed_refs(path, read_refs(work))
+            share_packs(fetched.path, path)
+            write_packed_refs(path, fetched.refs)
             whole = read_facts(path).seconds or seconds
             write_facts(path, msgspec.structs.replace(facts, seconds=whole))
             _remove_packs(path, replaced)
-        return Mirror(path, read_refs(path))
+        return Mirror(path, fetched.refs)
 
     def touch(self, mirror: Mirror) -> None:
         """Note that a mirror was used, for `prune`."""

@@ -104,7 +104,7 @@ class Store:
             return fetched
         try:
             published = self.cache.publish(
-                fetched.mirror.path,
+                fetched.mirror,
                 address,
                 seconds=time.monotonic() - started,
                 replaced=fetched.replaced,
