@@ -38,7 +38,7 @@ async def fetch_one_ref(job: Job, git_dir: Path, work: Path) -> str | Ended:
         ended = _explained(await fetch_shallow(git, url, git_dir, wanted, depth), wanted)
         if ended.ok:
             name, oid = _name_fetched(git_dir, wanted)
-            commit = await resolve_commit(job.git, git_dir, oid)
+            commit = await _commit_of(job.git, git_dir, name, oid)
             if name:
                 await job.git.at(git_dir).run("update-ref", name, oid)
         return ended
@@ -72,11 +72,11 @@ async def fetch_directly(job: Job, git_dir: Path, work: Path, name: str) -> str 
 
 async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
     """Clone one ref, GIT_DEPTH commits deep; return the checkout and its commit."""
-    done: tuple[Path, str] | None = None
+    fetched: tuple[Path, str] | None = None
     wanted = job.request.commit or job.request.ref
 
     async def attempt(git: Git, url: str) -> Ended:
-        nonlocal done
+        nonlocal fetched
         tree = work / f"shallow-{job.outcome.attempts}"
         write_repository(tree, Mirror(work / "nothing", RefTable()), job.request.url)
         git_dir = tree / ".git"
@@ -84,19 +84,26 @@ async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
         if not ended.ok:
             return _explained(ended, wanted)
         name, oid = _name_fetched(git_dir, wanted)
-        commit = await resolve_commit(job.git, git_dir, oid)
+        commit = await _commit_of(job.git, git_dir, name, oid)
         if not commit:
             return replace(
                 ended, failure=FailureClass.REF_NOT_FOUND, words=f"{wanted!r} is no commit"
             )
         _write_ref(git_dir, name, oid)
-        populated = await _fill(job, tree, commit, job.git)
-        if populated.ok:
-            done = (tree, commit)
-        return populated if not populated.ok else ended
+        fetched = tree, commit
+        return ended
 
     ended = await try_all(job, attempt, work)
-    return done if done is not None else ended
+    if fetched is None:
+        return ended
+    # Another repository may have our place at the server meanwhile.
+    filled = await _fill(job, *fetched, job.git)
+    return fetched if filled.ok else filled
+
+
+async def _commit_of(git: Git, git_dir: Path, name: str, oid: str) -> str:
+    """Return the commit that was fetched, '' if it is none; a branch can't be anything else."""
+    return oid if name.startswith("refs/remotes/") else await resolve_commit(git, git_dir, oid)
 
 
 def _explained(ended: Ended, wanted: str) -> Ended:
