@@ -96,11 +96,11 @@ async def _trust(nodes: Sequence[Node], *, yes: bool, json: bool) -> bool:
         agreed = bool(new) and (yes or await _agreed(len(new)))
         if agreed:
             try:
-                await write(new)
+                await write(new, options)
             except OSError as problem:
                 raise SettingsError(f"the keys can't be written down: {problem}") from problem
             if not json:
-                _print_files({offer.host.files[0] for offer in new})
+                _print_files({offer.host.files.write for offer in new if offer.host.files.write})
         if json:
             _print_json(offers, agreed=agreed)
         for offer in offers:
@@ -161,7 +161,7 @@ def _print_json(offers: Sequence[Offer], *, agreed: bool) -> None:
             "host": offer.host.known_as.text,
             "state": "trusted" if agreed and _is_new(offer) else state,
             "keys": offer.fingerprints,
-            "known_hosts": str(offer.host.files[0]),
+            "known_hosts": str(offer.host.files.write or ""),
             "problem": offer.problem.problem if offer.problem else "",
         }
         typer.echo(msgspec.json.encode(line).decode())

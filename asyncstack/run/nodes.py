@@ -37,13 +37,19 @@ __all__ = ["LOCAL_NODE", "NodeSpec", "inventory_wishes", "node_batches", "plan_r
 
 LOCAL_NODE = "localhost"
 
+Reach = Callable[[InventoryHost, list[Suspicion]], Transport]
+
 
 class NodeSpec(Struct, frozen=True):
-    """One node: how it is reached and what configures it."""
+    """One node: how it is reached and what configures it.
+
+    `remarks` is what the user should know of how it was reached, once it has been.
+    """
 
     transport: Transport
     local_conf: LocalConf
     remote: bool
+    remarks: list[Suspicion] = []
 
     @property
     def name(self) -> str:
@@ -101,11 +107,11 @@ def read_nodes(settings: NodeSettings) -> Inventory:
     return limit(inventory, with_files(settings.limit)) if settings.limit else inventory
 
 
-def _ways(settings: NodeSettings, ask: Ask | None) -> Callable[[InventoryHost], Transport]:
+def _ways(settings: NodeSettings, ask: Ask | None) -> Reach:
     """How a host is reached; what those behind ssh share is made with the first of them."""
     shared: list[SshAccess] = []
 
-    def reach(host: InventoryHost) -> Transport:
+    def reach(host: InventoryHost, remarks: list[Suspicion]) -> Transport:
         if host.connection == "local":
             return LocalTransport(host.node)
         # The import costs 0.1 s, which only who has remote nodes is to pay. Without certificates of a
@@ -122,7 +128,7 @@ def _ways(settings: NodeSettings, ask: Ask | None) -> Callable[[InventoryHost], 
         options = SshOptions(
             key_file=str(host.key_file or ""), accept_new_host_keys=settings.accept_new_host_keys
         )
-        return SshTransport(host.node, options, shared[0])
+        return SshTransport(host.node, options, shared[0], remarks.append)
 
     return reach
 
@@ -130,14 +136,16 @@ def _ways(settings: NodeSettings, ask: Ask | None) -> Callable[[InventoryHost], 
 def _spec(
     host: InventoryHost,
     settings: RunSettings,
-    reach: Callable[[InventoryHost], Transport],
+    reach: Reach,
     found: dict[Path, LocalConf],
 ) -> NodeSpec:
     path = host.local_conf or settings.local_conf
     if path not in found:
         found[path] = read_local_conf(path)
     local_conf = found[path].with_localrc(render_localrc(host.localrc))
-    return NodeSpec(reach(host), local_conf, remote=host.connection != "local")
+    remarks: list[Suspicion] = []
+    remote = host.connection != "local"
+    return NodeSpec(reach(host, remarks), local_conf, remote=remote, remarks=remarks)
 
 
 def plan_run(settings: RunSettings, local_confs: Sequence[LocalConf]) -> list[PlannedPhase]:

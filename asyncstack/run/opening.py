@@ -15,7 +15,7 @@ from asyncstack.executor import (
 )
 from asyncstack.localconf import secret_names
 from asyncstack.run.nodes import NodeSpec
-from asyncstack.run.stage import Opened, Stage, at_once, errors_in, status_after
+from asyncstack.run.stage import Opened, Stage, at_once, errors_in, status_after, warn
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import has_driver, new_nonce, release_driver
 from asyncstack.settings import RunSettings
@@ -36,7 +36,10 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
 
     async def open_one(spec: NodeSpec) -> None:
         stack = stacks[spec.name]
-        await stack.enter_async_context(spec.transport)
+        try:
+            await stack.enter_async_context(spec.transport)
+        finally:
+            warn(stage.emit, spec.remarks, spec.name)
         context = open_node(
             spec.transport,
             stage.run_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,44 +11,47 @@ import asyncssh
 from anyio import to_thread
 
 from asyncstack.errors import HostKeyError
-from asyncstack.transports.knownhosts import (
-    HostName,
-    KeyState,
-    add_keys,
-    judge,
-    wants_hashed_names,
-)
+from asyncstack.model import Suspicion
+from asyncstack.transports.hostfiles import host_files
+from asyncstack.transports.knownhosts import HostName, KeyState, Verdict, add_keys, judge
+from asyncstack.transports.openssh import ask_openssh
 from asyncstack.transports.sshconfig import Configured
 
-__all__ = ["HostKeys", "KnownHosts", "changed", "revoked"]
+__all__ = ["HostKeys", "KnownHosts", "Remark", "changed", "revoked"]
 
-#: Files, or (if there is none) no keys.
-KnownHosts = list[str] | tuple[list[str], list[str], list[str]]
-
-
-#: The system's own, which OpenSSH reads after the user's.
-_SYSTEM = Path("/etc/ssh/ssh_known_hosts")
+#: Files, or keys: trusted ones, those of authorities, revoked ones.
+KnownHosts = list[str] | tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
+_ADDRESS = ("host", "port", "username", "config")
+#: Is told what the user should know, though nothing has failed.
+Remark = Callable[[Suspicion], None]
 
 
 class HostKeys:
-    """The known hosts of one node's connections. `path` empty: what ~/.ssh/config says."""
+    """The known hosts of one node's connections. `path` empty: what ~/.ssh/config says.
 
-    def __init__(self, node: str, path: str = "") -> None:
+    `accepted` gives the keys that were accepted in this run, by the host's name, for those that
+    reach it by the same way.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        path: str,
+        accepted: Callable[[], dict[str, asyncssh.SSHKey]],
+        remark: Remark,
+    ) -> None:
         self._node = node
         self._path = path
+        self._accepted = accepted
+        self._remark = remark
 
     def trusted(self, configured: Configured) -> KnownHosts:
         """What a connection is to be verified by: the files of which there are some."""
-        return [str(path) for path in self.files(configured) if path.is_file()] or ([], [], [])
-
-    def files(self, configured: Configured) -> list[Path]:
-        """Where keys are looked up; the first is where new ones go."""
-        if self._path:
-            return [Path(self._path), _SYSTEM]
-        # UserKnownHostsFile of ~/.ssh/config.
-        listed = configured.known_hosts if isinstance(configured.known_hosts, list) else []
-        usual = [str(Path.home() / ".ssh" / "known_hosts")]
-        return [*(Path(str(name)).expanduser() for name in listed or usual), _SYSTEM]
+        mine = self._accepted().get(HostName.of(configured).text)
+        if mine is not None:
+            return [mine], [], []
+        files = host_files(configured, self._path).read
+        return [str(path) for path in files if path.is_file()] or ([], [], [])
 
     async def accept_or_refuse(
         self,
@@ -57,9 +61,10 @@ class HostKeys:
         timeout_s: float,
         cause: Exception,
     ) -> None:
-        """Write an unknown key down if the user allows that; nothing to do for a known one.
+        """Accept an unknown key if the user allows that; nothing to do for a known one.
 
-        Raises HostKeyError for a key that has changed, and for an unknown one unless `accept_new`.
+        Raises HostKeyError for a key that has changed, and for an unknown one unless `accept_new`
+        or StrictHostKeyChecking of ~/.ssh/config lets it in. SettingsError for what is wrong there.
         """
         try:
             key = await self._offered(arguments, timeout_s)
@@ -67,26 +72,44 @@ class HostKeys:
             if isinstance(cause, asyncssh.HostKeyNotVerifiable):
                 raise
             raise cause from None  # then it hung up for reasons of its own
-        wanted = {k: v for k, v in arguments.items() if k in ("host", "port", "config")}
+        wanted = {k: v for k, v in arguments.items() if k in _ADDRESS}
         configured = await Configured.construct(**wanted, client_keys=None)
-        name, files = HostName.of(configured), self.files(configured)
-        verdict = judge(files, name, [key])
-        if verdict.state is KeyState.KNOWN:
+        name, files = HostName.of(configured), host_files(configured, self._path)
+        mine = self._accepted().get(name.text)
+        if mine is not None and mine != key:
+            raise _changed_meanwhile(self._node, name, key, mine) from cause
+        if mine is not None or not self._is_new(judge(files.read, name, [key]), name, key, cause):
             return
-        if verdict.state is KeyState.REVOKED:
-            raise revoked(self._node, name, key, verdict.place) from cause
-        if verdict.state is KeyState.CHANGED:
-            raise changed(self._node, name, key, verdict.place) from cause
-        if not accept_new:
+        openssh = await ask_openssh(wanted)
+        if not (accept_new or openssh.accepts_new):
             raise HostKeyError(
                 self._node,
                 f"the host key of {name} is unknown: {key.get_fingerprint()}",
                 hint="compare it, then trust it: asyncstack hosts trust with the same -i or -n; "
                 "or run again with --accept-new-host-keys",
             ) from cause
+        await self._write_down(files.write, name, key, hashed=openssh.hash_names)
+        self._accepted()[name.text] = key
+        why = f"StrictHostKeyChecking {openssh.accepts_new}"
+        why = "--accept-new-host-keys" if accept_new else why
+        self._remark(_acceptance(name, key, files.write, why))
+
+    def _is_new(
+        self, verdict: Verdict, name: HostName, key: asyncssh.SSHKey, cause: Exception
+    ) -> bool:
+        if verdict.state is KeyState.REVOKED:
+            raise revoked(self._node, name, key, verdict.place) from cause
+        if verdict.state is KeyState.CHANGED:
+            raise changed(self._node, name, key, verdict.place) from cause
+        return verdict.state is KeyState.UNKNOWN
+
+    async def _write_down(
+        self, path: Path | None, name: HostName, key: asyncssh.SSHKey, *, hashed: bool
+    ) -> None:
+        if path is None:
+            return
         try:
-            hashed = await wants_hashed_names(configured.orig_host)
-            await to_thread.run_sync(lambda: add_keys(files[0], name, [key], hashed=hashed))
+            await to_thread.run_sync(lambda: add_keys(path, name, [key], hashed=hashed))
         except OSError as error:
             problem = f"its host key can't be written down: {error}"
             raise HostKeyError(self._node, problem) from error
@@ -111,6 +134,27 @@ def changed(node: str, name: HostName, key: asyncssh.SSHKey, place: str) -> Host
         f"the host key of {name} has CHANGED (now {key.get_fingerprint()}); {place} has "
         "another one: somebody may be listening in, or the node was installed anew",
         hint=f"if that is so: ssh-keygen -f {place.rpartition(':')[0]} -R '{name}'",
+    )
+
+
+def _changed_meanwhile(
+    node: str, name: HostName, key: asyncssh.SSHKey, before: asyncssh.SSHKey
+) -> HostKeyError:
+    """The error for a host that had another key when it was accepted in this run."""
+    return HostKeyError(
+        node,
+        f"the host key of {name} has CHANGED in the middle of the run (now "
+        f"{key.get_fingerprint()}, before {before.get_fingerprint()}): somebody may be listening "
+        "in, or the node was installed anew",
+        hint="if that is so, start a new run",
+    )
+
+
+def _acceptance(name: HostName, key: asyncssh.SSHKey, path: Path | None, why: str) -> Suspicion:
+    where = f"written to {path}" if path else "written nowhere, so that any will do the next time"
+    return Suspicion(
+        "host-key-accepted",
+        f"the new host key of {name} is accepted unseen ({why}): {key.get_fingerprint()}, {where}",
     )
 
 

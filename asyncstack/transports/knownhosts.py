@@ -8,19 +8,16 @@ import fcntl
 import hashlib
 import hmac
 import os
-import pwd
 import secrets
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import asyncssh
-from anyio import to_thread
 from msgspec import Struct
 
 from asyncstack.transports.sshconfig import Configured
 
-__all__ = ["HostName", "KeyState", "Verdict", "add_keys", "judge", "wants_hashed_names"]
+__all__ = ["HostName", "KeyState", "Verdict", "add_keys", "judge"]
 
 _SSH_PORT = 22
 
@@ -143,26 +140,3 @@ def _name(name: str, hashed: bool) -> str:
     salt = secrets.token_bytes(20)
     digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
     return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
-
-
-async def wants_hashed_names(host: str) -> bool:
-    """Whether ssh's configuration says HashKnownHosts for a host. Without an ssh: no."""
-    # asyncssh doesn't know the option, and many systems set it in /etc. ssh takes the home of the
-    # account, not of the environment.
-    home = Path.home()
-    command = ["ssh", "-G", "--", host]
-    if home != Path(pwd.getpwuid(os.getuid()).pw_dir):
-        config = home / ".ssh" / "config"
-        command[1:1] = ["-F", str(config) if config.exists() else os.devnull]
-    try:
-        done = await to_thread.run_sync(_run, command)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return b"hashknownhosts yes" in done.splitlines()
-
-
-def _run(command: list[str]) -> bytes:
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10
-    )
-    return done.stdout

@@ -14,6 +14,7 @@ from anyio import EndOfStream
 from asyncstack.errors import ConnectionLostError
 from asyncstack.model import Node
 from asyncstack.transports.base import Completed, Process
+from asyncstack.transports.hostkeys import Remark
 from asyncstack.transports.sshaccess import Link, SshAccess
 from asyncstack.transports.sshchannels import open_process
 from asyncstack.transports.sshconfig import SshOptions
@@ -28,12 +29,18 @@ _CHANNELS = 4
 class SshTransport:
     """Runs commands on a node over one ssh connection, which it makes anew when asked to.
 
-    `access` is what the nodes of a run share.
+    `access` is what the nodes of a run share; `remark` is told of a host key that was accepted.
     """
 
-    def __init__(self, node: Node, options: SshOptions, access: SshAccess) -> None:
+    def __init__(
+        self,
+        node: Node,
+        options: SshOptions,
+        access: SshAccess,
+        remark: Remark = lambda _: None,
+    ) -> None:
         self._node = node
-        self._login = SshLogin(node, options, access)
+        self._login = SshLogin(node, options, access, remark=remark)
         self._jitter_s = options.jitter_s
         self._connects = access.connects
         # A semaphore, for a channel may be closed by another task than the one that opened it.

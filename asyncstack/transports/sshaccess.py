@@ -117,3 +117,12 @@ class SshAccess:
         self.connects = anyio.CapacityLimiter(connects)
         self.keys = KeyRing(ask)
         self.jumps = JumpHosts()
+        self._accepted: dict[Route, dict[str, asyncssh.SSHKey]] = {}
+
+    def accepted(self, route: Route) -> dict[str, asyncssh.SSHKey]:
+        """The host keys that were accepted in this run behind these jump hosts, by the host's name.
+
+        Not only in known_hosts: where they aren't written down a connection made anew must find
+        the same. By the way there, for two networks may have the same addresses.
+        """
+        return self._accepted.setdefault(route, {})

@@ -18,7 +18,7 @@ from anyio import CancelScope
 
 from asyncstack.errors import AuthenticationError, ConnectError, HostKeyError, TransportError
 from asyncstack.model import Node
-from asyncstack.transports.hostkeys import HostKeys
+from asyncstack.transports.hostkeys import HostKeys, Remark
 from asyncstack.transports.sshaccess import Link, SharedLink, SshAccess
 from asyncstack.transports.sshconfig import (
     SshOptions,
@@ -41,7 +41,8 @@ _CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 class SshLogin:
     """Makes connections to one node.
 
-    `route`: the jump hosts to go through; None: those that ~/.ssh/config names.
+    `route`: the jump hosts to go through; None: those that ~/.ssh/config names. `remark` is told
+    of a host key that was accepted.
     """
 
     def __init__(
@@ -50,12 +51,16 @@ class SshLogin:
         options: SshOptions,
         access: SshAccess,
         route: tuple[Node, ...] | None = None,
+        remark: Remark = lambda _: None,
     ) -> None:
         self._node = node
         self._options = options
         self._access = access
         self._route = route
-        self._host_keys = HostKeys(node.name, options.known_hosts)
+        self._remark = remark
+        self._host_keys = HostKeys(
+            node.name, options.known_hosts, lambda: access.accepted(self._route or ()), remark
+        )
 
     async def connect(self) -> Link:
         """Connect and log in.
@@ -91,7 +96,7 @@ class SshLogin:
         if not route:
             return None
         try:
-            return await reach_jump_host(route, self._options, self._access)
+            return await reach_jump_host(route, self._options, self._access, self._remark)
         except TransportError as error:
             problem = f"its jump host {error.node}: {error.problem}"
             raise type(error)(self._node.name, problem, hint=error.hint) from error
@@ -172,7 +177,10 @@ class SshLogin:
 
 
 async def reach_jump_host(
-    route: tuple[Node, ...], options: SshOptions, access: SshAccess
+    route: tuple[Node, ...],
+    options: SshOptions,
+    access: SshAccess,
+    remark: Remark = lambda _: None,
 ) -> SharedLink:
     """A connection to the last host of `route`, shared with whoever goes the same way."""
     # The inventory's key is the node's.
@@ -185,7 +193,7 @@ async def reach_jump_host(
         keepalive_s=options.keepalive_s,
         keepalive_count=options.keepalive_count,
     )
-    login = SshLogin(route[-1], mine, access, route[:-1])
+    login = SshLogin(route[-1], mine, access, route[:-1], remark)
     return await access.jumps.reach(route, login.connect)
 
 

@@ -5,9 +5,9 @@ Jump hosts come first: only through one that is trusted can what lies behind it 
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 import asyncssh
@@ -16,14 +16,10 @@ from msgspec import Struct
 
 from asyncstack.errors import TransportError
 from asyncstack.model import Node
-from asyncstack.transports.hostkeys import HostKeys, changed, revoked
-from asyncstack.transports.knownhosts import (
-    HostName,
-    KeyState,
-    add_keys,
-    judge,
-    wants_hashed_names,
-)
+from asyncstack.transports.hostfiles import HostFiles, host_files
+from asyncstack.transports.hostkeys import changed, revoked
+from asyncstack.transports.knownhosts import HostName, KeyState, add_keys, judge
+from asyncstack.transports.openssh import ask_openssh
 from asyncstack.transports.sshaccess import CONNECTS, SshAccess
 from asyncstack.transports.sshconfig import (
     SshOptions,
@@ -50,7 +46,7 @@ class Host(Struct, frozen=True):
     node: Node
     route: tuple[Node, ...]
     known_as: HostName
-    files: tuple[Path, ...]
+    files: HostFiles
 
 
 class Fingerprint(Struct, frozen=True):
@@ -117,7 +113,7 @@ async def _add(
     known_as = HostName.of(configured)
     there = found.get((route, known_as.text))
     names = (*(there.names if there else ()), name)
-    files = tuple(HostKeys(name, options.known_hosts).files(configured))
+    files = host_files(configured, options.known_hosts)
     found[route, known_as.text] = Host(
         tuple(dict.fromkeys(names)), there.node if there else node, route, known_as, files
     )
@@ -152,11 +148,23 @@ async def _look(host: Host, options: SshOptions, access: SshAccess) -> Offer:
         return Offer(host, None, problem=TransportError(name, f"can't be reached: {reason}"))
     if not keys:
         return Offer(host, None, problem=TransportError(name, "it offers no host key"))
-    verdict = await to_thread.run_sync(judge, host.files, host.known_as, keys)
+    verdict = await to_thread.run_sync(judge, host.files.read, host.known_as, keys)
+    if verdict.state is KeyState.UNKNOWN and host.files.write is None:
+        return Offer(host, None, tuple(keys), _forgotten(name, host.known_as))
     refusal = {KeyState.CHANGED: changed, KeyState.REVOKED: revoked}.get(verdict.state)
     told = next((key for key in keys if key.get_algorithm() == verdict.kind), keys[0])
     against = refusal(name, host.known_as, told, verdict.place) if refusal else None
     return Offer(host, verdict.state, tuple(keys), against)
+
+
+def _forgotten(node: str, name: HostName) -> TransportError:
+    return TransportError(
+        node,
+        f"the host key of {name} can't be written down: UserKnownHostsFile of ~/.ssh/config is "
+        f"{os.devnull} or none",
+        hint="name a file there; or, if that is meant: a run accepts any key where "
+        "StrictHostKeyChecking is no or accept-new",
+    )
 
 
 @asynccontextmanager
@@ -198,19 +206,19 @@ async def _fetch(
     return keys
 
 
-async def trust(offers: Sequence[Offer]) -> None:
+async def trust(offers: Sequence[Offer], options: SshOptions) -> None:
     """Write the keys of these hosts down where the user's configuration wants them.
 
     Raises OSError. Nothing that is there already is changed.
     """
     for offer in offers:
-        host = offer.host
-        hashed = await wants_hashed_names(host.node.host or host.node.name)
-        await to_thread.run_sync(_write, offer, hashed)
+        openssh = await ask_openssh(connection_arguments(offer.host.node, options))
+        await to_thread.run_sync(_write, offer, openssh.hash_names)
 
 
 def _write(offer: Offer, hashed: bool) -> None:
-    add_keys(offer.host.files[0], offer.host.known_as, offer.keys, hashed=hashed)
+    if offer.host.files.write is not None:
+        add_keys(offer.host.files.write, offer.host.known_as, offer.keys, hashed=hashed)
 
 
 def _bits(key: asyncssh.SSHKey) -> int:
