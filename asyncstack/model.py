@@ -22,6 +22,7 @@ __all__ = [
     "PhaseKey",
     "PhaseSelection",
     "Plugin",
+    "SshArguments",
     "Status",
     "Suspicion",
     "Usage",
@@ -122,6 +123,14 @@ class Declaration(Struct, frozen=True):
     line: int
 
 
+class SshArguments(Struct, frozen=True):
+    """What an inventory tells ssh of a node, as ssh's own options; it wins over ~/.ssh/config."""
+
+    strict_host_key_checking: str = ""
+    user_known_hosts_file: str = ""
+    proxy_jump: str = ""
+
+
 class Node(Struct, frozen=True):
     """A machine being stacked. `host` is only its address; empty for the local host.
 
@@ -133,6 +142,7 @@ class Node(Struct, frozen=True):
     user: str = ""
     port: int = 0
     inner_address: str = ""
+    ssh: SshArguments = SshArguments()
 
 
 class Frame(Struct, frozen=True):

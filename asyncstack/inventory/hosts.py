@@ -9,8 +9,9 @@ from pathlib import Path
 
 from asyncstack.inventory.items import Item, Kind
 from asyncstack.inventory.problems import Problems
+from asyncstack.inventory.sshargs import read_ssh_arguments
 from asyncstack.inventory.values import Connection, InventoryHost
-from asyncstack.model import Node
+from asyncstack.model import Node, SshArguments
 
 __all__ = ["Reader", "check_address", "check_name", "check_user"]
 
@@ -28,12 +29,14 @@ _CONNECTIONS: Mapping[str, Connection] = {
     "ansible.builtin.local": "local",
 }
 _IGNORED = {
-    "ansible_ssh_common_args": "what it says belongs into ~/.ssh/config",
-    "ansible_ssh_extra_args": "what it says belongs into ~/.ssh/config",
-    "ansible_ssh_args": "what it says belongs into ~/.ssh/config",
     "ansible_password": "set up a key or an agent",
     "ansible_ssh_pass": "set up a key or an agent",
 }
+
+
+#: In the order in which Ansible puts them before ssh, of which the first counts.
+_SSH_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+_HOST_KEY_CHECKING = ("ansible_ssh_host_key_checking", "ansible_host_key_checking")
 
 
 def check_name(name: str) -> str:
@@ -89,7 +92,32 @@ class Reader:
         self._complain(user_line, check_user(user))
         inner, inner_line = self._first("asyncstack_inner_address")
         self._complain(inner_line, check_address(inner) if inner else "")
-        return Node(self._checked_name(), address or self.name, user, self._port(), inner)
+        name, port, ssh = self._checked_name(), self._port(), self._ssh_arguments()
+        return Node(name, address or self.name, user, port, inner, ssh)
+
+    def _ssh_arguments(self) -> SshArguments:
+        texts: list[str] = []
+        for name in _HOST_KEY_CHECKING:
+            item = self.variables.get(name)
+            if item is not None and item.text.lower() in ("false", "no", "off", "0"):
+                texts.append("-o StrictHostKeyChecking=no")
+        for name in _SSH_ARGUMENTS:
+            item = self.variables.get(name)
+            if item is None or item.kind is Kind.NULL:
+                continue
+            unused = ["what it says"]
+            # A template, or what Ansible alone can read, was never an error: it may be of no use here.
+            if item.kind is Kind.TEXT and "{{" not in item.text and "{%" not in item.text:
+                try:
+                    _, unused = read_ssh_arguments(item.text)
+                except ValueError as error:
+                    self._complain(item.line, f"{name} can't be read: {error}")
+                else:
+                    texts.append(item.text)
+            if unused:
+                message = f"{name}: {' '.join(unused)} is not used; it belongs into ~/.ssh/config"
+                self.problems.warn(item.line, "inventory-ignored-variable", message)
+        return read_ssh_arguments(" ".join(texts))[0]
 
     def _checked_name(self) -> str:
         self._complain(self.line, check_name(self.name))

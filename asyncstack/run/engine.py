@@ -41,7 +41,7 @@ from asyncstack.run.opening import open_nodes, release_nodes
 from asyncstack.run.recall import recall_nodes, recall_plugins
 from asyncstack.run.records import INTERRUPTED, Progress, first_record, last_record, tell_of_nodes
 from asyncstack.run.sinks import Sinks
-from asyncstack.run.stage import Opened, Stage, worst
+from asyncstack.run.stage import Opened, Stage, warn, worst
 from asyncstack.run.stages import abort_all, boot_nodes, enough_are_well, run_all
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask
@@ -237,6 +237,8 @@ async def _run(
     phases: Sequence[PlannedPhase],
     progress: Progress,
 ) -> None:
+    # Before a node turns out not to be reached: what was ignored may be why.
+    warn(stage.emit, stage.warnings)
     async with open_nodes(stage, [spec for specs in batches for spec in specs]) as opened:
         progress.opened = True
         # While the nodes boot: the fetcher takes as long to be imported as a node takes to answer.

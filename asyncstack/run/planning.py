@@ -13,7 +13,7 @@ from asyncstack.model import Plugin, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.run.nodes import inventory_wishes, node_batches, plan_run
 from asyncstack.run.opening import open_nodes
-from asyncstack.run.stage import Stage
+from asyncstack.run.stage import Stage, warn
 from asyncstack.run.stages import boot_nodes
 from asyncstack.runtime.corecalls import CoreCall, core_calls, core_functions
 from asyncstack.settings import RunSettings
@@ -88,6 +88,7 @@ async def make_plan(
         warnings=warnings,
     )
     plans: list[Plan] = []
+    warn(stage.emit, stage.warnings)
     async with open_nodes(stage, specs) as opened:
         await boot_nodes(stage, opened)
         for node in (one.node for one in opened):

@@ -34,7 +34,6 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = 
     `prepare`: for a run, which needs $DEST and more; all that a node lacks is told at once, and
     of all nodes. Raises LocalConfError, PluginError, UnfitNodeError or InputErrors for what is wrong there.
     """
-    warn(stage.emit, stage.warnings)
     for local_conf in {one.spec.local_conf.path: one.spec.local_conf for one in opened}.values():
         warn(stage.emit, suspicions(local_conf))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import shlex
 import socket
 from pathlib import Path
 
 from msgspec import Struct
 
 from asyncstack.errors import SettingsError
+from asyncstack.model import SshArguments
 from asyncstack.transports.sshconfig import Configured
 
 __all__ = ["HostFiles", "host_files"]
@@ -29,22 +31,24 @@ class HostFiles(Struct, frozen=True):
     write: Path | None
 
 
-def host_files(configured: Configured, path: str = "") -> HostFiles:
-    """The files for one host; `path` goes before what the user's configuration says.
+def host_files(configured: Configured, arguments: SshArguments, path: str = "") -> HostFiles:
+    """The files for one host; `path` goes before what the inventory and ~/.ssh/config say.
 
     Raises SettingsError for a name with a token that there isn't.
     """
     system = _named(configured, _GLOBAL)
-    user = [Path(path)] if path else _named(configured, _USER)
+    user = [Path(path)] if path else _named(configured, _USER, arguments.user_known_hosts_file)
     # As OpenSSH does: the first, whatever it is. What goes to /dev/null can't be read again.
     written = user[0] if user and user[0] != Path(os.devnull) else None
     return HostFiles((*user, *system), written)
 
 
-def _named(configured: Configured, option: str) -> list[Path]:
+def _named(configured: Configured, option: str, given: str = "") -> list[Path]:
     # `none` is an empty list.
     named = configured.config.get(option, _USUAL[option])
     names = named if isinstance(named, list | tuple) else [named]
+    if given:
+        names = [] if given.lower() == "none" else shlex.split(given)
     return [Path(_expand(str(name), option, configured)).expanduser() for name in names]
 
 

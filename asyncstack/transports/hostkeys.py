@@ -11,7 +11,7 @@ import asyncssh
 from anyio import to_thread
 
 from asyncstack.errors import HostKeyError
-from asyncstack.model import Suspicion
+from asyncstack.model import Node, Suspicion
 from asyncstack.transports.hostfiles import host_files
 from asyncstack.transports.knownhosts import HostName, KeyState, Verdict, add_keys, judge
 from asyncstack.transports.openssh import ask_openssh
@@ -35,12 +35,13 @@ class HostKeys:
 
     def __init__(
         self,
-        node: str,
+        node: Node,
         path: str,
         accepted: Callable[[], dict[str, asyncssh.SSHKey]],
         remark: Remark,
     ) -> None:
-        self._node = node
+        self._node = node.name
+        self._arguments = node.ssh
         self._path = path
         self._accepted = accepted
         self._remark = remark
@@ -50,7 +51,7 @@ class HostKeys:
         mine = self._accepted().get(HostName.of(configured).text)
         if mine is not None:
             return [mine], [], []
-        files = host_files(configured, self._path).read
+        files = host_files(configured, self._arguments, self._path).read
         return [str(path) for path in files if path.is_file()] or ([], [], [])
 
     async def accept_or_refuse(
@@ -74,13 +75,14 @@ class HostKeys:
             raise cause from None  # then it hung up for reasons of its own
         wanted = {k: v for k, v in arguments.items() if k in _ADDRESS}
         configured = await Configured.construct(**wanted, client_keys=None)
-        name, files = HostName.of(configured), host_files(configured, self._path)
+        name = HostName.of(configured)
+        files = host_files(configured, self._arguments, self._path)
         mine = self._accepted().get(name.text)
         if mine is not None and mine != key:
             raise _changed_meanwhile(self._node, name, key, mine) from cause
         if mine is not None or not self._is_new(judge(files.read, name, [key]), name, key, cause):
             return
-        openssh = await ask_openssh(wanted)
+        openssh = await ask_openssh(wanted, self._arguments.strict_host_key_checking)
         if not (accept_new or openssh.accepts_new):
             raise HostKeyError(
                 self._node,

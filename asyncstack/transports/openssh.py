@@ -25,24 +25,29 @@ class OpensshOptions(Struct, frozen=True):
     hash_names: bool = False
 
 
-async def ask_openssh(arguments: Mapping[str, Any]) -> OpensshOptions:
-    """What `ssh` would do, given what asyncssh is told of an address. Without an ssh: its defaults."""
+async def ask_openssh(arguments: Mapping[str, Any], strict: str = "") -> OpensshOptions:
+    """What `ssh` would do, given what asyncssh is told of an address. Without an ssh: its defaults.
+
+    `strict` is a StrictHostKeyChecking that goes before that of the configuration.
+    """
     try:
-        done = await to_thread.run_sync(_run, _command(arguments))
+        done = await to_thread.run_sync(_run, _command(arguments, strict))
     except (OSError, subprocess.TimeoutExpired):
         return OpensshOptions()
     words = [line.split(None, 1) for line in done.decode("utf-8", "replace").splitlines()]
     said = {pair[0]: pair[1] for pair in words if len(pair) > 1}
-    strict = _LENIENT.get(said.get("stricthostkeychecking", ""), "")
-    return OpensshOptions(strict, said.get("hashknownhosts") == "yes")
+    accepts_new = _LENIENT.get(said.get("stricthostkeychecking", ""), "")
+    return OpensshOptions(accepts_new, said.get("hashknownhosts") == "yes")
 
 
-def _command(arguments: Mapping[str, Any]) -> list[str]:
+def _command(arguments: Mapping[str, Any], strict: str) -> list[str]:
     command = ["ssh", "-G", *_files(arguments.get("config", ()))]
     if "username" in arguments:
         command += ["-l", str(arguments["username"])]
     if "port" in arguments:
         command += ["-p", str(arguments["port"])]
+    if strict:
+        command += ["-o", f"StrictHostKeyChecking={strict}"]
     return [*command, "--", str(arguments["host"])]
 
 

@@ -126,9 +126,10 @@ async def find_route(node: Node, read: Callable[[Node], Awaitable[Configured]]) 
     """
     route: tuple[Node, ...] = ()
     first = node
-    seen = [(node.host, node.user, node.port)]
-    while jumps := (await read(first)).config.get("ProxyJump"):
-        found = parse_jumps(str(jumps))
+    # What is said of a node alone doesn't lead on from there: a group's jump host may be in the group.
+    seen = [] if node.ssh.proxy_jump else [(node.host, node.user, node.port)]
+    while jumps := await _jumps(first, read):
+        found = parse_jumps(jumps)
         for jump in found:
             if (jump.host, jump.user, jump.port) in seen:
                 raise ConnectError(
@@ -140,3 +141,8 @@ async def find_route(node: Node, read: Callable[[Node], Awaitable[Configured]]) 
         route = found + route
         first = found[0]
     return route
+
+
+async def _jumps(node: Node, read: Callable[[Node], Awaitable[Configured]]) -> str:
+    said = node.ssh.proxy_jump or str((await read(node)).config.get("ProxyJump") or "")
+    return "" if said.lower() == "none" else said

@@ -59,7 +59,7 @@ class SshLogin:
         self._route = route
         self._remark = remark
         self._host_keys = HostKeys(
-            node.name, options.known_hosts, lambda: access.accepted(self._route or ()), remark
+            node, options.known_hosts, lambda: access.accepted(self._route or ()), remark
         )
 
     async def connect(self) -> Link:
@@ -103,8 +103,9 @@ class SshLogin:
 
     async def _login(self, through: SharedLink | None) -> asyncssh.SSHClientConnection:
         arguments = connection_arguments(self._node, self._options)
-        if through is not None:
-            arguments["tunnel"] = through.connection
+        # None, if there is none: left out it would be what ~/.ssh/config says, and the inventory may
+        # say otherwise.
+        arguments["tunnel"] = through.connection if through is not None else None
         try:
             return await self._with_keys(arguments)
         except (asyncssh.HostKeyNotVerifiable, *_HUNG_UP) as error:

@@ -113,7 +113,7 @@ async def _add(
     known_as = HostName.of(configured)
     there = found.get((route, known_as.text))
     names = (*(there.names if there else ()), name)
-    files = host_files(configured, options.known_hosts)
+    files = host_files(configured, node.ssh, options.known_hosts)
     found[route, known_as.text] = Host(
         tuple(dict.fromkeys(names)), there.node if there else node, route, known_as, files
     )
@@ -186,8 +186,7 @@ async def _fetch(
 ) -> list[asyncssh.SSHKey]:
     arguments = connection_arguments(host.node, options)
     arguments.pop("username", None)
-    if tunnel is not None:
-        arguments["tunnel"] = tunnel
+    arguments["tunnel"] = tunnel
     keys: list[asyncssh.SSHKey] = []
     failure: asyncssh.Error | OSError | None = None
     for kind in _KINDS:

@@ -268,12 +268,12 @@ def test_the_plan_shows_the_copies_that_would_be_made(lab: Lab) -> None:
 def test_what_is_odd_about_an_inventory_is_told_once(lab: Lab) -> None:
     """A variable that isn't used, and files that can't be copied for want of their node."""
     copies = _COPY.format(after="install", path="/etc/ca.pem")
-    path = inventory(lab, extra=f"{copies}    ansible_ssh_common_args: -J jump\n")
+    path = inventory(lab, extra=f"{copies}    ansible_password: unused\n")
     plan = lab.plan("-i", path, "--limit", "compute")
     run = stack(lab, path, "--limit", "compute", "--until-phase", "source")
     assert run.code == 0, run
     for told in (plan.stderr, " ".join(event.message for event in run.of(Warned))):
-        assert told.count("ansible_ssh_common_args is not used") == 1
+        assert told.count("ansible_password is not used") == 1
         assert told.count("/etc/ca.pem won't be copied to c1") == 1
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asyncstack.errors import InventoryError
 from asyncstack.inventory import Copy, Inventory, InventoryHost, read_inventory, render_localrc
-from asyncstack.model import Node
+from asyncstack.model import Node, SshArguments
 
 LAB = """\
 all:
@@ -231,7 +231,7 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "group_vars").mkdir()
     inventory = read(
         tmp_path,
-        "all:\n  vars: {ansible_ssh_common_args: -o ProxyJump=x}\n  hosts: {a: , b: , db: }\n"
+        "all:\n  vars: {ansible_ssh_common_args: -o ProxyJump=x -4}\n  hosts: {a: , b: , db: }\n"
         "db:\n  compute: {hosts: {c: }}\n",
     )
     assert [(warning.code, warning.line) for warning in inventory.warnings] == [
@@ -241,6 +241,47 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
         ("inventory-ignored-variable", 2),
     ]
     assert "below children" in inventory.warnings[0].message
+
+
+@pytest.mark.parametrize(
+    ("variables", "ssh", "unused"),
+    [
+        ("ansible_ssh_common_args: -J a,b:22", SshArguments(proxy_jump="a,b:22"), []),
+        ("ansible_ssh_common_args: -Ja -oProxyJump=b", SshArguments(proxy_jump="a"), []),
+        (
+            "ansible_ssh_args: -C -oControlMaster=auto -o 'UserKnownHostsFile /x \"/y z\"'",
+            SshArguments("", '/x "/y z"'),
+            [],
+        ),
+        ("ansible_host_key_checking: false", SshArguments("no"), []),
+        (
+            "ansible_host_key_checking: 'no'\n  ansible_ssh_extra_args: -oStrictHostKeyChecking=ask",
+            SshArguments("no"),
+            [],
+        ),
+        ("ansible_ssh_host_key_checking: true", SshArguments(), []),
+        (
+            "ansible_ssh_common_args: -4 -F x -o ProxyCommand='ssh -W %h:%p j' -J a",
+            SshArguments(proxy_jump="a"),
+            ["-4 -F -o ProxyCommand"],
+        ),
+        ("ansible_ssh_common_args: '-J {{ a }}'", SshArguments(), ["what it says"]),
+        ("ansible_ssh_common_args:", SshArguments(), []),
+    ],
+)
+def test_arguments_for_ssh(
+    tmp_path: Path, variables: str, ssh: SshArguments, unused: list[str]
+) -> None:
+    """As Ansible hands them to ssh, of which the first counts; what can't be honoured is named."""
+    inventory = read(tmp_path, f"all:\n vars:\n  {variables}\n hosts: {{a: , b: }}\n")
+    assert [host.node.ssh for host in inventory.hosts] == [ssh, ssh]
+    told = [warning.message.partition(": ")[2] for warning in inventory.warnings]
+    assert told == [f"{each} is not used; it belongs into ~/.ssh/config" for each in unused]
+
+
+def test_arguments_for_ssh_that_can_not_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match=r"lab.yaml:3: ansible_ssh_args can't be read"):
+        read(tmp_path, 'all:\n hosts: {a: }\n vars: {ansible_ssh_args: "-o \'x"}\n')
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -134,8 +135,8 @@ async def test_a_jump_host_too(daemon: Make) -> None:
     lab = f"Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile {os.devnull}"
     configure(host("jump", jump), host("inner", inner, "ProxyJump jump"), lab)
     told = [one.message for one in await reach("inner")]
-    assert [f"[127.0.0.1]:{one.port}" in told[i] for i, one in enumerate((jump, inner))] == [True] * 2
-    assert len(told) == 2
+    for message, sshd in zip(told, (jump, inner), strict=True):
+        assert f"[127.0.0.1]:{sshd.port}" in message
     assert not usual().exists()
 
 
@@ -156,3 +157,32 @@ def test_a_lab_whose_keys_nobody_keeps(lab: SshLab) -> None:
     refused = run(lab, "--yes")
     assert refused.code == 5, refused
     assert f"the host key of [127.0.0.1]:{node.port} can't be written down" in refused.stderr
+
+
+def test_what_an_inventory_tells_ssh_wins(lab: SshLab) -> None:
+    """For its nodes alone: a jump host is one of ~/.ssh/config's; what is ignored is told first."""
+    jump, node = lab.daemon(), lab.node("one", trusted=False)
+    lab.known_hosts.write_text(jump.host_key_line())
+    (lab.home / ".ssh/config").write_text(
+        f"StrictHostKeyChecking yes\nHost 127.*\n ProxyJump nowhere\n"
+        f"Host jump\n HostName 127.0.0.1\n Port {jump.port}\n User {jump.user}\n"
+        f" IdentityFile {jump.key}\n"
+    )
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    inventory = json.loads(lab.inventory.read_text())
+    kept = lab.root / "kept"
+    arguments = f"-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={kept} -4"
+    for jumps, logins in (("jump", 1), ("none", 1)):
+        common = f"{arguments} -o ProxyJump={jumps}"
+        inventory["all"]["vars"] = {"ansible_ssh_common_args": common}
+        lab.inventory.write_text(json.dumps(inventory))
+        outcome = lab.stack("--until-phase", "source")
+        assert outcome.code == 0, outcome
+        assert (jump.root / "sshd.log").read_text().count("Accepted publickey") == logins
+        assert kept.read_text() == node.sshd.host_key_line()
+    node.sshd.stop()
+    outcome = lab.stack()
+    assert outcome.code == 5, outcome
+    assert "ansible_ssh_common_args: -4 is not used" in outcome.stderr
+    node.sshd.start_again()

@@ -1,0 +1,61 @@
+"""The arguments for ssh that an Ansible inventory gives: the few that are honoured, and the rest."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from asyncstack.model import SshArguments
+
+__all__ = ["read_ssh_arguments"]
+
+#: option of ssh, in lower case → attribute of SshArguments
+_HONOURED = {
+    "stricthostkeychecking": "strict_host_key_checking",
+    "userknownhostsfile": "user_known_hosts_file",
+    "proxyjump": "proxy_jump",
+}
+#: What changes nothing for us: one connection a node is shared by all that is done there.
+_IDLE = {
+    "batchmode", "compression", "controlmaster", "controlpath", "controlpersist", "loglevel",
+    "-C", "-q", "-v",
+}  # fmt: skip
+#: Short options that take a value.
+_WITH_VALUE = frozenset("BbcDEeFIiJLlmOoPpQRSWw")
+
+
+def read_ssh_arguments(text: str) -> tuple[SshArguments, list[str]]:
+    """What is honoured of these arguments, and those that can't be.
+
+    Of an option that is there twice the first counts, as with ssh. Raises ValueError for a quote
+    that isn't closed.
+    """
+    found: dict[str, str] = {}
+    unused: list[str] = []
+    for option, value, written in _options(shlex.split(text)):
+        if option in _HONOURED:
+            found.setdefault(_HONOURED[option], value)
+        elif option not in _IDLE:
+            unused.append(written)
+    return SshArguments(**found), unused
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Option, value, and how the option is written, which may be told: a value may hold a password.
+
+    An option of -o is in lower case, another has its dash.
+    """
+    rest = iter(words)
+    for word in rest:
+        letter = word[1:2]
+        if not word.startswith("-") or letter not in _WITH_VALUE:
+            yield word, "", word
+            continue
+        value = word[2:] or next(rest, "")
+        if letter == "J":
+            yield "proxyjump", value, "-J"
+        elif letter == "o":
+            name, _, value = value.replace("=", " ", 1).strip().partition(" ")
+            yield name.lower(), value.strip(), f"-o {name}"
+        else:
+            yield f"-{letter}", value, f"-{letter}"
