@@ -124,6 +124,10 @@ class Conversation:
         """Go on reading behind the end that was met: see `Session`."""
         await self._session.read_again()
 
+    async def hang_up(self) -> None:
+        """Hear no more; the driver goes on."""
+        await self._session.aclose()
+
     async def ask_ahead(self, *verbs: str) -> None:
         """Say what will be asked before any phase, so that the answers are under way by then."""
         for verb in verbs:

@@ -235,13 +235,21 @@ class NodeRun:
         deadline = anyio.current_time() + STOP_TIMEOUT_S
         with CancelScope(shield=True, deadline=deadline) as scope:
             await self._transport.connect()
-            for survivor in await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S):
+            for survivor in await self._stop_driver():
                 self.left = True
                 self._warn(f"could not be ended: process {survivor}")
             await self._conversation.flush()
         if scope.cancelled_caught:
             self.left = True
             self._warn(f"could not be stopped within {STOP_TIMEOUT_S:g} s; try: asyncstack stop")
+
+    async def _stop_driver(self) -> list[str]:
+        try:
+            return await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S)
+        except UnfitNodeError:
+            # It allows one command at a time, and that is what follows the driver.
+            await self._conversation.hang_up()
+            return await stop_driver(self._transport, self._run_id, grace_s=STOP_GRACE_S)
 
     def _warn(self, message: str) -> None:
         self._emit(Warned(code="survivor", message=message, node=self.name))

@@ -84,7 +84,8 @@ class Transport(Protocol):
     def open_process(self, command: str) -> AbstractAsyncContextManager[Process]:
         """Start a POSIX shell command line.
 
-        Raises ConnectionLostError if the node is gone, on entering or from any stream.
+        Raises ConnectionLostError if the node is gone, on entering or from any stream; on entering
+        UnfitNodeError if it doesn't allow as many commands at once as a run needs.
         """
 
     async def run(self, command: str, *, stdin: bytes = b"") -> Completed:

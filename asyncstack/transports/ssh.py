@@ -16,7 +16,7 @@ from asyncstack.model import Node
 from asyncstack.transports.base import Completed, Process
 from asyncstack.transports.hostkeys import Remark
 from asyncstack.transports.sshaccess import Link, SshAccess
-from asyncstack.transports.sshchannels import open_process
+from asyncstack.transports.sshchannels import Sessions, open_process
 from asyncstack.transports.sshconfig import SshOptions
 from asyncstack.transports.sshlogin import SshLogin
 
@@ -45,6 +45,7 @@ class SshTransport:
         self._connects = access.connects
         # A semaphore, for a channel may be closed by another task than the one that opened it.
         self._channels = anyio.Semaphore(_CHANNELS)
+        self._sessions = Sessions()
         self._link: Link | None = None
         self._connected_before = False
 
@@ -76,7 +77,7 @@ class SshTransport:
             if self._connected_before:
                 # Nodes behind one link lose it all at once, and other controllers' do as well.
                 await anyio.sleep(random.uniform(0, self._jitter_s))  # noqa: S311
-            self._link = await self._login.connect()
+            self._link, self._sessions = await self._login.connect(), Sessions()
             self._connected_before = True
 
     async def _drop(self) -> None:
@@ -92,7 +93,8 @@ class SshTransport:
         async with self._channels:
             if self._link is None:
                 raise ConnectionLostError(self._node.name, "there is no connection")
-            async with open_process(self._node.name, self._link.connection, command) as process:
+            connection, name = self._link.connection, self._node.name
+            async with open_process(name, connection, command, self._sessions) as process:
                 yield process
 
     async def run(self, command: str, *, stdin: bytes = b"") -> Completed:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,9 +14,9 @@ import asyncssh
 from anyio import EndOfStream
 from anyio.abc import ByteReceiveStream, ByteSendStream
 
-from asyncstack.errors import ConnectionLostError
+from asyncstack.errors import ConnectionLostError, UnfitNodeError
 
-__all__ = ["SshProcess", "open_process"]
+__all__ = ["Sessions", "SshProcess", "open_process"]
 
 _CHUNK = 64 * 1024
 _STDERR_LIMIT = 64 * 1024
@@ -27,6 +27,10 @@ _WINDOW = 4 * 1024 * 1024
 _KEPT = 512 * 1024
 #: Seconds to wait for a session where sshd allows fewer at once (its MaxSessions).
 _SESSION_WAIT_S = 30.0
+#: Sessions without which no run gets far, and the seconds after which one that is refused is
+#: taken for forbidden: one that has just ended counts until sshd has noticed.
+_NEEDED = 2
+_TOO_FEW_WAIT_S = 3.0
 #: Seconds that a command gets to end by itself once its stdin has.
 _GRACE_S = 0.5
 #: Seconds that killing one that didn't may take.
@@ -49,14 +53,43 @@ kill -s KILL -- -{pid} 2>/dev/null
 """
 
 
+class Sessions:
+    """How many sessions a connection has open, and how many it ever had at once."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        #: That one more is refused for good.
+        self.refused = False
+        self._most = 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """While there is one more."""
+        self.open += 1
+        self._most = max(self._most, self.open)
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+    @property
+    def too_few(self) -> bool:
+        """True if one more is what any run needs, and what there never was."""
+        return self.open == self._most < _NEEDED
+
+
 @asynccontextmanager
 async def open_process(
-    node: str, connection: asyncssh.SSHClientConnection, command: str
+    node: str, connection: asyncssh.SSHClientConnection, command: str, sessions: Sessions
 ) -> AsyncIterator[SshProcess]:
-    """Run a POSIX shell command in a connection to a node. Raises ConnectionLostError."""
-    session = await _create(node, connection, _wrapped(_ANNOUNCE + command))
-    async with SshProcess(node, connection, session) as process:
-        yield process
+    """Run a POSIX shell command in a connection to a node.
+
+    Raises ConnectionLostError, or UnfitNodeError where sshd allows fewer sessions than a run needs.
+    """
+    session = await _create(node, connection, _wrapped(_ANNOUNCE + command), sessions)
+    with sessions.one_more():
+        async with SshProcess(node, connection, session) as process:
+            yield process
 
 
 def _wrapped(script: str) -> str:
@@ -148,19 +181,35 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
         self.ended.set()
 
 
-async def _create(node: str, connection: asyncssh.SSHClientConnection, command: str) -> _Session:
-    give_up = anyio.current_time() + _SESSION_WAIT_S
+async def _create(
+    node: str, connection: asyncssh.SSHClientConnection, command: str, sessions: Sessions
+) -> _Session:
+    began = anyio.current_time()
     while True:
         try:
             return await _open(connection, command)
         except asyncssh.ChannelOpenError as error:
             # Where MaxSessions is low, one of ours has to end first; sshd tells nobody when.
-            if connection.is_closed() or anyio.current_time() > give_up:
+            waited_s = anyio.current_time() - began
+            if connection.is_closed() or waited_s > _SESSION_WAIT_S:
                 problem = f"sshd opens no session: {_reason(error)}"
                 raise ConnectionLostError(node, problem) from error
+            if sessions.too_few and (sessions.refused or waited_s > _TOO_FEW_WAIT_S):
+                sessions.refused = True
+                raise _too_few(node, sessions.open) from error
             await anyio.sleep(0.05)
         except (asyncssh.Error, OSError) as error:
             raise ConnectionLostError(node, _reason(error)) from error
+
+
+def _too_few(node: str, allowed: int) -> UnfitNodeError:
+    return UnfitNodeError(
+        node,
+        f"its sshd allows {allowed or 'no'} session{'' if allowed else 's'} in a connection; a run "
+        f"needs {_NEEDED}: one that follows the driver, one for files and questions",
+        hint=f"write MaxSessions {_NEEDED} or more (10 is usual) into its sshd_config, and have sshd "
+        "read it again: systemctl reload ssh (or sshd)",
+    )
 
 
 async def _open(connection: asyncssh.SSHClientConnection, command: str) -> _Session:

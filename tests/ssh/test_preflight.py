@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -185,3 +186,30 @@ def test_another_run_and_a_full_disk_are_warned_of(lab: SshLab) -> None:
     assert str(full.dest) in told["full"]["disk-low"]
     assert "run-alive" not in told.get("well", {})
     assert well.witness()
+
+
+@pytest.mark.parametrize("source", ["controller", "node"])
+def test_an_sshd_that_allows_one_session_is_told(lab: SshLab, source: str) -> None:
+    """In seconds, not after all the time that a lost connection gets; and nothing goes on there."""
+    lab.node("narrow", lab.daemon("MaxSessions 1"))
+    lab.node("well")
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    began = time.monotonic()
+    outcome = lab.stack("--fetch-from", source)
+    assert time.monotonic() - began < 30
+    assert outcome.code == 2, outcome
+    assert outcome.of(PhaseStarted) == []
+    assert "node narrow: its sshd allows 1 session in a connection; a run needs 2" in outcome.stderr
+    assert "MaxSessions 2 or more" in outcome.stderr
+    assert "could not be stopped" not in outcome.stderr
+    assert lab.driven() == []
+
+
+def test_an_sshd_that_allows_no_session_is_told(lab: SshLab) -> None:
+    lab.node("closed", lab.daemon("MaxSessions 0"))
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    outcome = lab.stack()
+    assert_nothing_was_begun(lab, outcome)
+    assert "node closed: its sshd allows no sessions in a connection" in outcome.stderr
