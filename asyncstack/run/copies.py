@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -15,6 +18,7 @@ from asyncstack.events import Emit, Event, FilesCopied
 from asyncstack.executor import RECONNECT_S
 from asyncstack.inventory import Copy
 from asyncstack.run.reconnecting import connect_again
+from asyncstack.run.spool import Spool, open_spool
 from asyncstack.transports.base import Completed, Transport
 
 __all__ = ["copy_files", "due_copies", "refuse_copy", "without_made"]
@@ -72,25 +76,39 @@ def without_made(copy: Copy, seen: Sequence[Event]) -> Copy:
     return msgspec.structs.replace(copy, targets=tuple(t for t in copy.targets if t not in made))
 
 
-async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit) -> list[str]:
+async def copy_files(
+    copy: Copy, transports: Mapping[str, Transport], emit: Emit, folder: Path
+) -> list[str]:
     """Copy the files of the first source to all targets at once; the nodes that lack them now.
 
-    A target that is the source itself has them already.
+    A target that is the source itself has them already. All of the files are in `folder`, in one
+    without a name, before any of them is written anywhere.
     """
+    with ExitStack() as stack:
+        parts = [(part, stack.enter_context(open_spool(folder))) for part in _parts(copy.paths)]
+        return await _copy_parts(copy, parts, transports, emit)
+
+
+async def _copy_parts(
+    copy: Copy,
+    parts: Sequence[tuple[_Part, Spool]],
+    transports: Mapping[str, Transport],
+    emit: Emit,
+) -> list[str]:
     source = transports[copy.sources[0]]
     started = time.monotonic()
-    parts = _parts(copy.paths)
-    packed = [await _run(source, part.pack()) for part in parts]
-    sent = sum(len(one.stdout) for one in packed)
+    packed = Completed(0)
+    for part, spool in parts:
+        if packed.ok:
+            packed = await _persist(source, partial(spool.fill, source, part.pack()))
+    sent = sum(spool.size for _, spool in parts)
     failed: list[str] = []
 
     async def unpack(target: str) -> None:
-        done = Completed(0)
-        for part, archive in zip(parts, packed, strict=True):
-            if done.ok and archive.ok:
-                done = await _run(transports[target], part.unpack(copy), archive.stdout)
-            elif done.ok:
-                done = archive
+        done, there = packed, transports[target]
+        for part, spool in parts:
+            if done.ok:
+                done = await _persist(there, partial(spool.feed, there, part.unpack(copy)))
         if not done.ok:
             failed.append(target)
         emit(
@@ -100,7 +118,7 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
                 paths=copy.paths,
                 after=copy.after,
                 ok=done.ok,
-                sent_bytes=sent if all(one.ok for one in packed) else 0,
+                sent_bytes=sent if packed.ok else 0,
                 duration_s=round(time.monotonic() - started, 6),
                 message="" if done.ok else done.stderr.decode("utf-8", "replace").strip(),
             )
@@ -113,11 +131,11 @@ async def copy_files(copy: Copy, transports: Mapping[str, Transport], emit: Emit
     return failed
 
 
-async def _run(transport: Transport, command: str, stdin: bytes = b"") -> Completed:
+async def _persist(transport: Transport, run: Callable[[], Awaitable[Completed]]) -> Completed:
     """Run a command that may be run twice, until a connection has lasted for all of it."""
     give_up = anyio.current_time() + RECONNECT_S
     while True:
-        done = await transport.run(command, stdin=stdin)
+        done = await run()
         if done.exit_status is not None or not await connect_again(transport, give_up):
             return done
 

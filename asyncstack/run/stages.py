@@ -81,7 +81,11 @@ def _check_places(opened: Sequence[Opened]) -> None:
 
 
 async def _copy(
-    stage: Stage, key: PhaseKey, opened: Sequence[Opened], everybody: Sequence[Opened]
+    stage: Stage,
+    directory: RunDirectory,
+    key: PhaseKey,
+    opened: Sequence[Opened],
+    everybody: Sequence[Opened],
 ) -> None:
     """Copy what the inventory wants copied here; a node that lacks it now has failed."""
     names = {key.name}
@@ -101,7 +105,7 @@ async def _copy(
             lacking.update(refuse_copy(copy, copy.targets, problem, stage.emit))
             continue
         refuse_copy(copy, [t for t in copy.targets if t in stage.gone], "out of reach", stage.emit)
-        lacking.update(await copy_files(copy, transports, stage.emit))
+        lacking.update(await copy_files(copy, transports, stage.emit, directory.path))
         # Before anything goes on from it: who takes the run up copies what isn't written down.
         await stage.settle()
     for one in everybody:
@@ -137,7 +141,7 @@ async def run_all(
 
                     await prefetch(stage, one)
         if enough_are_well(stage, everybody):  # or nobody goes on who would need them
-            await _copy(stage, key, opened, everybody)
+            await _copy(stage, directory, key, opened, everybody)
         passed.add(key)
 
     passed: set[PhaseKey] = set()
@@ -157,7 +161,7 @@ async def run_all(
     if enough_are_well(stage, everybody):
         # Those whose turn comes now wait for files that nobody will make.
         for key in [key for key in keys if key not in passed]:
-            await _copy(stage, key, opened, everybody)
+            await _copy(stage, directory, key, opened, everybody)
     return worst(node.status for node in nodes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,38 @@ def test_what_was_copied_before_a_run_is_taken_up_is_not_copied_again(lab: SshLa
     assert outcome.code == 0, outcome
     assert (two.sshd.home / "conf").read_text() == "mine\n"
     assert [copy.ok for copy in outcome.of(FilesCopied)] == [True]
+
+
+# Runs a command, and writes down the most memory that it had, in kB.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+def test_a_big_file_is_not_held_in_memory(lab: SshLab) -> None:
+    """Neither where it comes from one node nor where it goes to several; nothing is left of it."""
+    one, *others = lab.three()
+    with (one.sshd.home / "image").open("wb") as image:
+        image.write(b"begin")
+        image.truncate(200_000_000)
+    lab.witnesses("plugin")
+    copied(lab, "~/image", after="source")
+    most = lab.root / "most"
+    outcome = lab.run(
+        *("stack", lab.conf, "-i", lab.inventory, "--until-phase", "source"),
+        wrapper=[sys.executable, "-c", MEASURED, str(most)],
+    )
+    assert outcome.code == 0, outcome
+    assert int(most.read_text()) < 120_000
+    for node in others:
+        with (node.sshd.home / "image").open("rb") as image:
+            assert image.read(6) == b"begin\0"
+        assert (node.sshd.home / "image").stat().st_size == 200_000_000
+    assert all(path.stat().st_size < 1_000_000 for path in outcome.directory.rglob("*"))
 
 
 @pytest.mark.parametrize("option", [[], ["--keep-going"]])
