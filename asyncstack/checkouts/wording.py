@@ -21,7 +21,10 @@ _HINTS = {
     _F.TLS: "the server's certificate is not trusted: see git's http.sslCAInfo",
     _F.STALL: "the server accepts connections and sends nothing; --mirror names another source",
     _F.TIMEOUT: "raise GIT_TIMEOUT, or set GIT_DEPTH to fetch less",
-    _F.THROTTLED: "the server limits how often it may be asked: lower --jobs, or wait",
+    _F.THROTTLED: (
+        "the server limits how often it may be asked: come back later, lower --jobs, or name another "
+        "source: --mirror FROM=TO"
+    ),
     _F.OFFLINE: "unset OFFLINE once, so that it can be cloned",
     _F.LOCAL_CHANGES: "commit and push it, or let --force save it to a ref and go on",
     _F.BUSY: "let the git that is at work there end; if there is none, remove its lock file",

@@ -15,7 +15,13 @@ from asyncstack.checkouts.rules import sources
 from asyncstack.checkouts.telling import tell_start
 from asyncstack.checkouts.values import FetchOptions, FetchRequest
 from asyncstack.events import Emit, FetchProgress, FetchRetried
-from asyncstack.fetcher.retry import delay_before_retry, explain, is_throttling
+from asyncstack.fetcher.retry import (
+    LONGEST_RETRY_AFTER_S,
+    delay_before_retry,
+    explain,
+    is_throttling,
+    not_before,
+)
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.git.commands import Git
 from asyncstack.git.failures import FailureClass, essence
@@ -148,6 +154,9 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
     async with job.throttle.slot(address.host) as host:
         job.begin()
         job.outcome.add("queue", anyio.current_time() - queued)
+        if job.throttle.closed(host):
+            # Another repository was told so: each that asks all the same makes it worse.
+            return failed(FailureClass.THROTTLED, not_before(host.pause_s)), host.pause_s
         git = replace(job.git, on_progress=job.progress)
         opened = anyio.current_time()
         ended = await operation(git.reaching(address, **trace_environment(trace)), address.url)
@@ -157,6 +166,8 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
         elif is_throttling(ended.failure):
             now = anyio.current_time()
             host.throttled(since=opened, now=now, until=now + retry_after)
+    if retry_after > LONGEST_RETRY_AFTER_S:
+        ended = replace(ended, words=f"{essence(ended.words)}; {not_before(retry_after)}")
     killed = time.time() if ended.failure in _KILLED else 0.0
     for stage, seconds in read_stages(trace, killed=killed).items():
         job.outcome.add(stage, seconds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncstack.git.failures import FailureClass
 
-__all__ = ["delay_before_retry", "explain", "is_throttling"]
+__all__ = ["LONGEST_RETRY_AFTER_S", "delay_before_retry", "explain", "is_throttling", "not_before"]
 
 _F = FailureClass
 _CURABLE = frozenset(
@@ -29,7 +29,7 @@ _CURABLE = frozenset(
 _CHEAP = frozenset({_F.STALL, _F.RESET})
 _LONGEST_S = 60.0
 #: A server that says "come back in an hour" is down for this run.
-_LONGEST_RETRY_AFTER_S = 300.0
+LONGEST_RETRY_AFTER_S = 300.0
 
 _REASONS = {
     _F.DNS: "the host name can't be resolved",
@@ -54,6 +54,16 @@ def explain(failure: FailureClass) -> str:
     return _REASONS.get(failure, failure.value)
 
 
+def not_before(retry_after_s: float) -> str:
+    """Say that a server wants to be left alone for longer than a run waits."""
+    seconds = [(86400, "day"), (3600, "hour"), (60, "minute")]
+    size, name = next((unit for unit in seconds if retry_after_s >= 2 * unit[0]), seconds[-1])
+    return (
+        f"the server asks to come back in {retry_after_s / size:.0f} {name}s (Retry-After), and a run "
+        f"waits {LONGEST_RETRY_AFTER_S / 60:.0f} minutes at most"
+    )
+
+
 def delay_before_retry(
     failure: FailureClass,
     attempt: int,
@@ -68,7 +78,7 @@ def delay_before_retry(
     Doubles with each try, spread by `jitter` (0 to 1) over its upper half, so that repositories that
     failed together don't come back together. A server's own Retry-After is the least.
     """
-    if failure not in _CURABLE or retry_after_s > _LONGEST_RETRY_AFTER_S:
+    if failure not in _CURABLE or retry_after_s > LONGEST_RETRY_AFTER_S:
         return None
     if attempt >= (2 * tries + 1 if failure in _CHEAP else tries):
         return None

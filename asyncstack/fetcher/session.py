@@ -26,6 +26,7 @@ from asyncstack.fetcher.inspection import Found, inspect
 from asyncstack.fetcher.locks import only_one
 from asyncstack.fetcher.mirror import Store
 from asyncstack.fetcher.reporting import failure_of, result_of
+from asyncstack.fetcher.retry import LONGEST_RETRY_AFTER_S
 from asyncstack.fetcher.special import clone_partial, clone_shallow
 from asyncstack.fetcher.throttle import Throttle
 from asyncstack.fetcher.update import update_checkout
@@ -78,7 +79,7 @@ def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
             options=options,
             emit=emit,
             store=store,
-            throttle=Throttle(options.jobs, options.jobs_per_host),
+            throttle=Throttle(options.jobs, options.jobs_per_host, LONGEST_RETRY_AFTER_S),
             durations=cache.durations() if cache else {},
             workspaces=workspaces,
         )

@@ -56,23 +56,31 @@ class HostLimit:
 
 
 class Throttle:
-    """All caps of one fetch. The host's cap is taken first, so that a slow host holds no common slot."""
+    """All caps of one fetch. The host's cap is taken first, so that a slow host holds no common slot.
 
-    def __init__(self, jobs: int, jobs_per_host: int) -> None:
+    `patience_s` is how long a host that wants to be left alone is waited for.
+    """
+
+    def __init__(self, jobs: int, jobs_per_host: int, patience_s: float) -> None:
         self._all = anyio.CapacityLimiter(max(1, jobs))
         self._per_host = max(1, jobs_per_host)
+        self._patience_s = patience_s
         self._hosts: dict[str, HostLimit] = {}
 
     def host(self, name: str) -> HostLimit:
         """Return a host's cap; '' (this machine) has one, too."""
         return self._hosts.setdefault(name, HostLimit(self._per_host))
 
+    def closed(self, host: HostLimit) -> bool:
+        """True if the host is not to be asked: it wants to be left alone for too long."""
+        return host.pause_s > self._patience_s
+
     @asynccontextmanager
     async def slot(self, name: str) -> AsyncIterator[HostLimit]:
-        """Hold one connection to a host."""
+        """Hold one connection to a host, which may still want to be left alone for long: `closed`."""
         host = self.host(name)
         async with host.limiter:
-            if host.pause_s:
+            if host.pause_s and not self.closed(host):
                 await anyio.sleep(host.pause_s)
             async with self._all:
                 yield host

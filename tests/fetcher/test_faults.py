@@ -101,6 +101,27 @@ async def test_retry_after_is_obeyed(server: SmartHttp, bench: Bench) -> None:
     assert retried.delay_s >= 1
 
 
+@pytest.mark.parametrize(("asked", "told"), [("5400", "90 minutes"), ("259200", "3 days")])
+async def test_a_server_that_says_come_back_much_later(
+    served: Path, server: SmartHttp, bench: Bench, asked: str, told: str
+) -> None:
+    """It is said when, nobody waits for that, and no other repository asks that server meanwhile."""
+    make_repository(served / "other.git")
+    server.answer = first(99, Reply(429, {"Retry-After": asked}))  # type: ignore[assignment]
+    requests = [bench.request(server.url(f"{name}.git"), name=name) for name in ("plugin", "other")]
+    with anyio.fail_after(30):
+        results = await bench.fetch(*requests, jobs_per_host=1)
+    assert [result.failure for result in results] == [FailureClass.THROTTLED] * 2
+    for result in results:
+        assert f"asks to come back in {told} (Retry-After), and a run waits 5 minutes at most" in (
+            result.message
+        )
+        assert "--mirror FROM=TO" in result.hint
+    assert sorted("429" in result.message for result in results) == [False, True]
+    asked_for = {request.split()[1].split("/")[1] for request in server.requests}
+    assert len(asked_for) == 1
+
+
 async def test_cut_in_the_middle_of_a_pack(served: Path, server: SmartHttp, bench: Bench) -> None:
     """A server that closes in the middle is asked again; DEST never sees the half."""
     make_repository(served / "big.git", payload=50_000)
