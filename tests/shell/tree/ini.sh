@@ -33,6 +33,22 @@ case_has_option() {
     no ini_has_option none.ini a b 2>/dev/null
 }
 
+# What DevStack's functions do, where a sed fails in their middle.
+case_a_file_that_is_not_there_is_an_error_under_errexit_only() {
+    local call under="source '$TREE/inc/ini-config'; set -o errexit"
+    allow_sudo
+    for call in 'iniget none.ini a b' 'iniget_multiline none.ini a b' 'iniadd_literal none.ini a b c' \
+        'inidelete none.ini a b' 'inidelete -sudo none.ini a b' 'inicomment none.ini a b' \
+        'iniuncomment none.ini a b'; do
+        ok eval "$call >printed 2>complaint"
+        has "$(<complaint)" "can't read none.ini"
+        ok bash --norc -c "$under; if $call; then echo it went on; fi" >/dev/null 2>&1
+        is "$(bash --norc -c "$under; $call; echo it went on" 2>/dev/null)" "" "$call"
+        is "$(bash --norc -c "$under; $call" 2>/dev/null || echo $?)" 2 "$call"
+        [[ ! -e none.ini ]] || is "$call" "makes no file"
+    done
+}
+
 case_set_replaces_in_place_and_keeps_all_else() {
     sample
     iniset f.ini aaa handlers "11, 22"
