@@ -101,6 +101,19 @@ case_hooks_of_plugins_are_asked() {
     is "$asked" 1
 }
 
+case_hooks_of_plugins_are_asked_when_their_service_is_disabled() {
+    local answer asked
+    for answer in 0 1; do
+        ENABLED_SERVICES=a,b DISABLED_SERVICES=z asked=
+        is_a_enabled() { asked+="$ENABLED_SERVICES $DISABLED_SERVICES;"; ENABLED_SERVICES+=,c; return "$answer"; }
+        is_not-there_enabled() { asked+=hyphen; false; return "$answer"; }
+        disable_service a not-there
+        # Before anything has changed, and what it adds itself is lost.
+        is "$asked" 'a,b z;hyphen'
+        is "$ENABLED_SERVICES $DISABLED_SERVICES" 'b z,a,not-there'
+    done
+}
+
 case_exclusive() {
     ENABLED_SERVICES=a,x
     choices="x y z"
