@@ -19,11 +19,15 @@ from asyncstack.git.commands import (
     resolve_commit,
 )
 from asyncstack.git.failures import FailureClass
+from asyncstack.git.layout import write_config
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefKind, RefTable, extra_refspec, kind_of_ref
+from asyncstack.git.urls import parse_url
 
 __all__ = ["clone_partial", "clone_shallow", "fetch_directly", "fetch_one_ref"]
 
+_OTHER_FORMAT = "mismatched algorithms"
+_SHA256_DIGITS = 64
 _FETCHED = re.compile(r"([0-9a-f]{40,64})\t[^\t]*\t(?:(branch|tag) '([^']+)')?")
 
 
@@ -80,7 +84,7 @@ async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
         tree = work / f"shallow-{job.outcome.attempts}"
         write_repository(tree, Mirror(work / "nothing", RefTable()), job.request.url)
         git_dir = tree / ".git"
-        ended = await fetch_shallow(git, url, git_dir, wanted, job.options.depth)
+        ended = await _fetch_in_its_format(job, git, url, git_dir)
         if not ended.ok:
             return _explained(ended, wanted)
         name, oid = _name_fetched(git_dir, wanted)
@@ -104,6 +108,19 @@ async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
 async def _commit_of(git: Git, git_dir: Path, name: str, oid: str) -> str:
     """Return the commit that was fetched, '' if it is none; a branch can't be anything else."""
     return oid if name.startswith("refs/remotes/") else await resolve_commit(git, git_dir, oid)
+
+
+async def _fetch_in_its_format(job: Job, git: Git, url: str, git_dir: Path) -> Ended:
+    """Fetch one ref into an empty repository, of the object format that the server's has."""
+    wanted, depth = job.request.commit or job.request.ref, job.options.depth
+    sha256 = kind_of_ref(wanted) is RefKind.COMMIT and len(wanted) == _SHA256_DIGITS
+    if not sha256:
+        ended = await fetch_shallow(git, url, git_dir, wanted, depth)
+        # A clone would find out by itself. To ask before would cost everybody a connection.
+        if ended.ok or _OTHER_FORMAT not in ended.words:
+            return ended
+    write_config(git_dir, parse_url(job.request.url).url, sha256=True)
+    return await fetch_shallow(git, url, git_dir, wanted, depth)
 
 
 def _explained(ended: Ended, wanted: str) -> Ended:

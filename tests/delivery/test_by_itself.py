@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,20 @@ async def test_depth(lab: Lab, origin: Path, server: SmartHttp) -> None:
     assert (result.status, result.commit, result.message) == (FetchStatus.UPDATED, commit, "")
     assert (checkout / ".git" / "shallow").exists()
     assert git("-C", checkout, "rev-list", "HEAD", "--count").strip() == "1"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_depth_of_a_repository_with_sha256_names(
+    way: Callable[..., Awaitable[FetchResult]], lab: Lab, origin: Path, server: SmartHttp
+) -> None:
+    shutil.rmtree(origin)
+    shutil.rmtree(lab.mirrors)  # of what was there
+    make_repository(origin, object_format="sha256")
+    for number, status in enumerate((FetchStatus.CLONED, FetchStatus.UPDATED)):
+        commit = commit_files(origin, {"new": str(number)})
+        result = await way(lab, server, depth=1, update=True)
+        assert (result.status, result.commit, result.message) == (status, commit, "")
+        assert git("-C", lab.dest / "plugin", "fsck", "--strict", "--no-dangling") == ""
 
 
 async def test_filter(lab: Lab, origin: Path, server: SmartHttp) -> None:

@@ -39,6 +39,25 @@ async def test_depth(ref: str, served: Path, server: SmartHttp, bench: Bench) ->
     assert (again.status, again.warnings) == (FetchStatus.PRESENT, ())
 
 
+@pytest.mark.parametrize("ref", ["master", "1.0.0", "refs/changes/12/3412/5", "sha"])
+async def test_depth_of_a_repository_with_sha256_names(
+    ref: str, served: Path, bench: Bench, server: SmartHttp
+) -> None:
+    """Which the server alone can tell; what was cloned like that can be updated."""
+    repository = make_repository(served / "modern.git", object_format="sha256")
+    asked = rev(repository, "master~1") if ref == "sha" else ref
+    result = await bench.one(server.url("modern.git"), asked, depth=1)
+    checkout = bench.dest / "plugin"
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert result.commit == rev(repository, asked) == rev(checkout)
+    assert git("-C", checkout, "rev-list", "--count", "HEAD") == "1\n"
+    assert git("-C", checkout, "fsck", "--strict", "--no-dangling") == ""
+    if ref == "master":
+        commit = commit_files(repository, {"new": "1"})
+        result = await bench.one(server.url("modern.git"), depth=1, update=True)
+        assert (result.status, result.commit) == (FetchStatus.UPDATED, commit)
+
+
 async def test_shallow_origin(served: Path, bench: Bench, tmp_path: Path) -> None:
     """What is all that it has is a whole checkout; the cache, where mirrors are whole, hasn't it."""
     origin = tmp_path / "shallow.git"

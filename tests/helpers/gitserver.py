@@ -81,12 +81,14 @@ def make_repository(
     tags: Sequence[str] = ("1.0.0",),
     refs: Sequence[str] = ("refs/changes/12/3412/5",),
     payload: int = 0,
+    object_format: str = "sha1",
 ) -> Path:
     """Make a bare repository of a plugin: `commits` on master, the names at its middle.
 
     `payload` is the size in bytes of incompressible content added by each commit.
     """
-    git("init", "-q", "--bare", "--initial-branch=master", path)
+    kind = [] if object_format == "sha1" else [f"--object-format={object_format}"]
+    git("init", "-q", "--bare", "--initial-branch=master", *kind, path)
     stream = bytearray()
     for number in range(commits):
         stream += b"commit refs/heads/master\nmark :%d\n" % (number + 1)

@@ -165,7 +165,10 @@ clone_whole() {
 clone_shallow() {
     ask && spec_of_ref || return
     scrap=
-    try git_ init --quiet --template= -- "$tree" || return
+    # A repository with SHA-256 names, which a git that is too old for it can't have.
+    _format=
+    [ ${#commit} != 64 ] || _format=--object-format=sha256
+    try git_ init --quiet --template= $_format -- "$tree" || return
     repository "$tree" config remote.origin.url "$url" &&
         repository "$tree" config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*'
     persist --git-dir="$tree/.git" fetch --quiet --no-tags --depth="$depth" -- "$source" "$spec"
