@@ -71,9 +71,9 @@ async def fetch(
 @contextmanager
 def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
     with ExitStack() as stack:
-        cache = _open_cache(options, emit)
+        cache, writable = _open_cache(options, emit)
         workspaces = Workspaces(stack)
-        store = Store(cache, workspaces)
+        store = Store(cache, workspaces, warned=not writable)
         stack.callback(store.questions.close)
         yield Session(
             options=options,
@@ -85,22 +85,21 @@ def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
         )
 
 
-def _open_cache(options: FetchOptions, emit: Emit) -> Cache | None:
+def _open_cache(options: FetchOptions, emit: Emit) -> tuple[Cache | None, bool]:
+    """The cache, and whether it can be written: somebody else's can still be read."""
     if not options.cache_directory:
-        return None
+        return None, False
     cache = Cache(Path(options.cache_directory))
     try:
         cache.prepare()
     except OSError as error:
-        emit(
-            Warned(
-                code="cache-unusable",
-                message=f"going without the cache: {error}",
-                node=options.node,
-            )
-        )
-        return None
-    return cache
+        readable = os.access(cache.root, os.R_OK | os.X_OK) and cache.root.is_dir()
+        message = f"going without the cache: {error}"
+        if readable:
+            message = f"the cache is only read, and keeps nothing of what is fetched: {error}"
+        emit(Warned(code="cache-unusable", message=message, node=options.node))
+        return cache if readable else None, False
+    return cache, True
 
 
 @dataclass(slots=True)

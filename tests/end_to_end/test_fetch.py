@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from asyncstack.events import FetchFinished
-from tests.helpers.gitserver import SmartHttp, commit_files, git
+from asyncstack.events import FetchFinished, Warned
+from tests.helpers.gitserver import SmartHttp, commit_files, git, rev
 from tests.helpers.lab import Lab
 from tests.helpers.privileges import ordinary_user
 
@@ -73,6 +75,43 @@ def test_an_update_that_can_not_write_a_file(lab: Lab) -> None:
     assert lab.run("fetch", lab.conf).code == 0
     assert (folder / "plugin.sh").read_text() == "echo new"
     assert git("-C", lab.dest / "one", "status", "--porcelain") == ""
+
+
+@contextmanager
+def nobody_writes(folder: Path) -> Iterator[None]:
+    """Take away the right to write from all that a folder holds, for a while."""
+    modes = {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    try:
+        yield
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+def test_a_cache_that_can_not_be_written_is_read(lab: Lab, tmp_path: Path) -> None:
+    """Without a network, and for what is new; one line says that nothing is kept."""
+    cache = tmp_path / "cache"
+    lab.write_conf(lab.enable("one"))
+    assert lab.run("fetch", lab.conf).code == 0
+    before = sorted(cache.rglob("*"))
+    with nobody_writes(cache):
+        for localrc in (lab.enable("one") + "OFFLINE=True", lab.enable("one", "two")):
+            shutil.rmtree(lab.dest)
+            lab.write_conf(localrc)
+            run = lab.run("fetch", lab.conf, wrapper=ordinary_user())
+            assert run.code == 0, run
+            (warning,) = run.of(Warned)
+            assert warning.code == "cache-unusable"
+            assert "the cache is only read, and keeps nothing of what is fetched: [Errno 13]" in (
+                warning.message
+            )
+            commit = commit_files(lab.repositories / "one", {"devstack/plugin.sh": "echo new"})
+        assert lab.run("fetch", lab.conf, "--update", wrapper=ordinary_user()).code == 0
+    assert sorted(cache.rglob("*")) == before
+    assert rev(lab.dest / "one") == commit
+    git("-C", lab.dest / "one", "fsck", "--strict")
 
 
 def test_a_mirrors_login_is_in_no_file(lab: Lab, tmp_path: Path) -> None:
