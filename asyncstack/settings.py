@@ -67,7 +67,7 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     `run_directory` None: a new one where runs are kept. `trace` turns xtrace on in the plugins.
     `copies_first` are the phases, left out now, whose copies between nodes are still to be made;
     `begin_at` is the phase with which a node begins that is through with those before it; `THROUGH`
-    is for one that is only there for its files.
+    is for one that is only there for its files. `resumes` is the id of the run whose rest it is.
     """
 
     local_conf: Path = Path("local.conf")
@@ -81,3 +81,4 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     trace: bool = False
     copies_first: tuple[str, ...] = ()
     begin_at: dict[str, str] = field(default_factory=dict)
+    resumes: str = ""

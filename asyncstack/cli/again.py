@@ -75,20 +75,22 @@ def resume(
 ) -> None:
     """Run again what failed and what came after it: a new run that begins with the failed phase.
 
-    Of a run that was interrupted, what it had not finished.
+    Of a run that was interrupted, what it had not finished. A run is resumed once; what its resume
+    has left is that one's to be resumed.
 
     For example:
 
       asyncstack resume
     """
-    from asyncstack.cli.resuming import what_is_left
+    from asyncstack.cli.resuming import refuse_resumed, what_is_left
     from asyncstack.errors import RunDirectoryError
-    from asyncstack.journal import RunDirectory, RunRecord, read_events
+    from asyncstack.journal import RunDirectory, RunRecord, list_runs, read_events
     from asyncstack.model import Status
     from asyncstack.reports.summary import summarise
 
     directory = RunDirectory.find(run)
     record = RunRecord.read(directory.run_json)
+    refuse_resumed(directory, record.run_id, list_runs(after=record.run_id))
     summary = summarise(read_events(directory.events))
     if record.settings is None or not record.plan:
         raise RunDirectoryError("ran no phases", path=str(directory.path))

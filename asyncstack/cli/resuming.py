@@ -1,20 +1,55 @@
-"""What a run has left to be done, as the settings of another one. Pure."""
+"""What a run has left to be done, as the settings of another one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from asyncstack.journal import RunRecord
+from asyncstack.errors import RunDirectoryError
+from asyncstack.journal import PastRun, RunDirectory, RunRecord
 from asyncstack.model import Mode, PhaseKey, PhaseSelection, Status
+from asyncstack.reports.runs import status_of
 from asyncstack.reports.summary import Summary
 from asyncstack.settings import THROUGH, RunSettings
 
-__all__ = ["what_is_left"]
+__all__ = ["refuse_resumed", "what_is_left"]
 
 #: What every run begins with, for all else builds upon it.
 _LOADING = (Mode.OVERRIDE_DEFAULTS, Mode.SOURCE)
+
+
+def refuse_resumed(directory: RunDirectory, run_id: str, later: Sequence[PastRun]) -> None:
+    """See that no other run has done what this one left. `later` are the runs since, newest first.
+
+    Raises RunDirectoryError, which names the last of them if the other one was resumed as well.
+    """
+    resumes = {
+        run.record.settings.resumes: run
+        for run in reversed(later)
+        if run.record is not None and run.record.settings is not None
+    }
+    last = None
+    while run_id in resumes:
+        last = resumes.pop(run_id)
+        run_id = last.directory.run_id
+    if last is not None:
+        raise RunDirectoryError(
+            f"{run_id} has gone on from it, and is {status_of(last)}",
+            path=str(directory.path),
+            hint=_way_out(last),
+        )
+
+
+def _way_out(last: PastRun) -> str:
+    run_id, status = last.directory.run_id, status_of(last)
+    if status is Status.OK:
+        return "nothing is left to be done; start a new one: asyncstack stack"
+    if status is Status.RUNNING:
+        return f"follow it: asyncstack logs --follow {run_id}"
+    if last.record is not None and last.record.finished is None:
+        return f"take it up: asyncstack attach {run_id}; or begin again: asyncstack resume {run_id}"
+    return f"resume that one: asyncstack resume {run_id}"
 
 
 def what_is_left(record: RunRecord, settings: RunSettings, summary: Summary) -> RunSettings:
@@ -24,7 +59,9 @@ def what_is_left(record: RunRecord, settings: RunSettings, summary: Summary) -> 
     """
     # What was updated for the first run is there; and a run's directory is its own.
     fetch = msgspec.structs.replace(settings.fetch, update=False)
-    settings = msgspec.structs.replace(settings, fetch=fetch, run_directory=None)
+    settings = msgspec.structs.replace(
+        settings, fetch=fetch, run_directory=None, resumes=record.run_id
+    )
     order = [phase.key for phase in record.plan]
     first_of = _first_unfinished(order, summary)
     if not summary.steps:

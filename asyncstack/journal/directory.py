@@ -118,10 +118,13 @@ class PastRun(Struct, frozen=True):
     problem: str = ""
 
 
-def list_runs(home: Path | None = None) -> list[PastRun]:
-    """All runs under `home` (by default `runs_home()`), newest first. Reads run.json only."""
+def list_runs(home: Path | None = None, *, after: str = "") -> list[PastRun]:
+    """All runs under `home` (by default `runs_home()`), newest first. Reads run.json only.
+
+    `after`: only those that began after the run of that id.
+    """
     home = home or runs_home()
-    return [_past_run(RunDirectory(home / name, name)) for name in _ids(home)]
+    return [_past_run(RunDirectory(home / name, name)) for name in _ids(home) if name > after]
 
 
 def _past_run(directory: RunDirectory) -> PastRun:

@@ -215,6 +215,36 @@ def test_resume_of_a_good_run_is_refused(tmp_path: Path) -> None:
     assert "it left nothing to be done" in refused.stderr
 
 
+def test_a_run_is_resumed_once(tmp_path: Path) -> None:
+    """Its resume is named instead, or the last of them, and what is to be done about that one."""
+    lab = Lab(tmp_path)
+    lab.plugin("flaky", 'echo "$2" >>"$DATA_DIR/ran"; [[ $2 != install || -e "$DATA_DIR/mended" ]]')
+    lab.write_conf(f'{lab.enable("flaky")}mkdir -p "$DATA_DIR"\n')
+    met = Met.__new__(Met)
+    met.lab, met.data = lab, lab.dest / "data"
+    kept = tmp_path / "kept"
+    assert met.asyncstack("stack", "-q", "--run-dir", str(kept)).returncode == 1
+    assert met.asyncstack("resume", "-q", str(kept)).returncode == 1
+    refused = met.asyncstack("resume", "-q", str(kept))
+    (second,) = met.runs
+    assert refused.returncode == 2
+    assert f"{kept}: {second.name} has gone on from it, and is failed" in refused.stderr
+    assert f"asyncstack resume {second.name}" in refused.stderr
+    (met.data / "mended").touch()
+    assert met.asyncstack("resume", "-q", second.name).returncode == 0
+    ran = met.ran()
+    for run in (str(kept), second.name):
+        refused = met.asyncstack("resume", "-q", run)
+        assert refused.returncode == 2
+        assert f"{met.runs[-1].name} has gone on from it, and is ok" in refused.stderr
+        assert "nothing is left to be done" in refused.stderr
+    assert met.ran() == ran
+    assert len(met.runs) == 2
+    settings = RunRecord.read(met.runs[-1] / "run.json").settings
+    assert settings is not None
+    assert settings.resumes == second.name
+
+
 def test_resume_of_an_interrupted_run_does_what_it_had_left(met: Met) -> None:
     controller = met.start()
     controller.send_signal(signal.SIGINT)
