@@ -90,6 +90,19 @@ def resume(
 
     directory = RunDirectory.find(run)
     record = RunRecord.read(directory.run_json)
+    if directory.in_progress():
+        raise RunDirectoryError(
+            "the run goes on",
+            path=str(directory.path),
+            hint=f"follow it: asyncstack logs --follow {record.run_id}; or end it first: "
+            f"asyncstack stop {record.run_id}",
+        )
+    if record.finished is None:
+        raise RunDirectoryError(
+            "the run has lost its controller, and where its nodes stand is known to them alone",
+            path=str(directory.path),
+            hint=f"take it up, also if you have stopped it: asyncstack attach {record.run_id}",
+        )
     refuse_resumed(directory, record.run_id, list_runs(after=record.run_id))
     summary = summarise(read_events(directory.events))
     if record.settings is None or not record.plan:

@@ -48,7 +48,7 @@ def _way_out(last: PastRun) -> str:
     if status is Status.RUNNING:
         return f"follow it: asyncstack logs --follow {run_id}"
     if last.record is not None and last.record.finished is None:
-        return f"take it up: asyncstack attach {run_id}; or begin again: asyncstack resume {run_id}"
+        return f"take it up: asyncstack attach {run_id}"
     return f"resume that one: asyncstack resume {run_id}"
 
 

@@ -133,6 +133,46 @@ def test_a_run_with_a_controller_is_not_taken_up_by_another(met: Met) -> None:
     assert once_each(steps(run))
 
 
+def test_a_run_that_goes_on_is_not_resumed(met: Met) -> None:
+    controller = met.start()
+    (run,) = met.runs
+    refused = met.asyncstack("resume", "-q")
+    assert refused.returncode == 2
+    assert f"{run}: the run goes on" in refused.stderr
+    assert f"asyncstack stop {run.name}" in refused.stderr
+    met.open_gate()
+    assert controller.wait(60) == 0
+    assert met.runs == [run]
+
+
+def test_a_run_that_was_killed_and_stopped_is_resumed_once_it_was_taken_up(met: Met) -> None:
+    """For only its node knows how far it has come."""
+    controller = met.start()
+    controller.kill()
+    controller.wait()
+    for stop in (False, True):
+        if stop:
+            assert met.asyncstack("stop").returncode == 0
+        refused = met.asyncstack("resume", "-q")
+        assert refused.returncode == 2
+        assert "has lost its controller" in refused.stderr
+        assert f"asyncstack attach {met.runs[0].name}" in refused.stderr
+    assert met.asyncstack("attach", "-q").returncode == 1
+    with subprocess.Popen(
+        [sys.executable, "-m", "asyncstack", "resume", "-q"],
+        env=met.lab.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as resumed:
+        met.wait_until_it_waits()
+        met.open_gate()
+        assert resumed.wait(60) == 0
+    assert [line for line in met.ran() if "pre-install" in line] == [
+        f"{name} stack pre-install" for name in ("first", "waits", "last")
+    ]
+
+
 def test_a_run_that_is_over_is_not_taken_up(met: Met) -> None:
     controller = met.start()
     met.open_gate()
