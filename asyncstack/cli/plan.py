@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asyncstack.model import Suspicion
     from asyncstack.run.planning import Plan, PlannedPlugin
 
-__all__ = ["print_plans"]
+__all__ = ["print_plans", "print_suspicion"]
 
 _WHAT = {
     "absent": "to be cloned",
@@ -33,8 +33,17 @@ def print_plans(plans: Sequence[Plan], *, json: bool) -> None:
     for plan, names in _alike(plans).items():
         _print_plan(plan, fold(names))
         new = [suspicion for suspicion in plan.suspicions if suspicion not in told]
-        _print_suspicions(new)
+        sys.stdout.flush()
+        for suspicion in new:
+            print_suspicion(suspicion)
         told.update(new)
+
+
+def print_suspicion(suspicion: Suspicion) -> None:
+    """What looks wrong, on stderr."""
+    line = f":{suspicion.line}" if suspicion.line else ""
+    place = f"{suspicion.path}{line}: " if suspicion.path else ""
+    print(f"warning: {place}{suspicion.message}", file=sys.stderr)
 
 
 def _alike(plans: Sequence[Plan]) -> dict[Plan, list[str]]:
@@ -78,11 +87,3 @@ def _print_core_calls(plan: Plan) -> None:
     print("\ncalls into core services, which only a DevStack has:")
     for call in plan.core_calls:
         print(f"  {call.plugin}  {call.function} ({call.library})  {call.path}:{call.line}")
-
-
-def _print_suspicions(suspicions: Sequence[Suspicion]) -> None:
-    sys.stdout.flush()
-    for suspicion in suspicions:
-        line = f":{suspicion.line}" if suspicion.line else ""
-        place = f"{suspicion.path}{line}: " if suspicion.path else ""
-        print(f"warning: {place}{suspicion.message}", file=sys.stderr)

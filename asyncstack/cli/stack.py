@@ -141,7 +141,7 @@ def plan(
     localrc is evaluated, for only bash can say what it means; no plugin is.
     """
     from asyncstack.cli.interrupt import run_interruptible
-    from asyncstack.cli.plan import print_plans
+    from asyncstack.cli.plan import print_plans, print_suspicion
     from asyncstack.cli.terminal import passphrases
     from asyncstack.run.planning import make_plan
 
@@ -152,7 +152,10 @@ def plan(
         dest=dest,
     )
     ask = passphrases()
-    print_plans(run_interruptible(lambda: make_plan(settings, deep=deep, ask=ask)), json=json)
+    plans = run_interruptible(
+        lambda: make_plan(settings, deep=deep, ask=ask, warn_of=print_suspicion)
+    )
+    print_plans(plans, json=json)
 
 
 def _plugin_names(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 from msgspec import Struct
 from msgspec.structs import replace
 
+from asyncstack.errors import AsyncstackError
 from asyncstack.events import Event, Warned
 from asyncstack.executor import Boot, NodeRun
 from asyncstack.inventory import Copy
@@ -61,13 +65,28 @@ class _Listener:
     async def flush(self) -> None:
         """Nothing is kept."""
 
+    @asynccontextmanager
+    async def heard_out(self, warn_of: Callable[[Suspicion], None]) -> AsyncIterator[None]:
+        """Tell each warning once if the block fails."""
+        try:
+            yield
+        except AsyncstackError:
+            for suspicion in dict.fromkeys(found for _, found in self.suspicions):
+                warn_of(suspicion)
+            raise
+
 
 async def make_plan(
-    settings: RunSettings, *, deep: bool = False, ask: Ask | None = None
+    settings: RunSettings,
+    *,
+    deep: bool = False,
+    ask: Ask | None = None,
+    warn_of: Callable[[Suspicion], None] = lambda _: None,
 ) -> list[Plan]:
     """The plan of each node; `deep`: with the calls into core services. localrc is evaluated (only bash knows what it means), no plugin is.
 
-    Raises what `execute` would raise for the same input.
+    Raises what `execute` would raise for the same input; `warn_of` is told before that what looks
+    wrong so far, for there is no plan that could hold it.
     """
     specs = [spec for batch in node_batches(settings, ask) for spec in batch]
     phases = plan_run(settings, [spec.local_conf for spec in specs])
@@ -89,7 +108,7 @@ async def make_plan(
     )
     plans: list[Plan] = []
     warn(stage.emit, stage.warnings)
-    async with open_nodes(stage, specs) as opened:
+    async with listener.heard_out(warn_of), open_nodes(stage, specs) as opened:
         await boot_nodes(stage, opened)
         for node in (one.node for one in opened):
             seen = await node.inspect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -183,3 +184,20 @@ def test_what_is_wrong_in_the_users_configuration_is_theirs(
     assert outcome.stderr.count(said) == 1
     assert "ssh -G HOST" in outcome.stderr
     assert outcome.of(StepStarted) == []
+
+
+def test_a_plan_that_fails_shows_its_warnings_first(lab: SshLab) -> None:
+    """What was ignored may be why; each is said once, and also where the output is JSON."""
+    lab.node("closed", port=free_port())
+    lab.node("gone", port=free_port())
+    lab.witnesses("plugin")
+    inventory = json.loads(lab.write_inventory().read_text())
+    inventory["all"]["host"] = inventory["all"].pop("children")
+    lab.inventory.write_text(json.dumps(inventory))
+    for options in ([], ["--json"]):
+        outcome = lab.plan("-i", lab.inventory, *options)
+        assert outcome.code == 5, outcome
+        assert outcome.stdout == ""
+        told = re.findall(r"^(?:warning|asyncstack|node)\b", outcome.stderr, re.MULTILINE)
+        assert told == ["warning", "asyncstack", "node"]
+        assert "'host' in group 'all' is ignored" in outcome.stderr
