@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,21 +11,16 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from msgspec import Struct
 
 from asyncstack.events import Emit, Event, FilesCopied
 from asyncstack.executor import RECONNECT_S
 from asyncstack.inventory import Copy
+from asyncstack.run.parts import Part, parts_of
 from asyncstack.run.reconnecting import connect_again
 from asyncstack.run.spool import Spool, open_spool
 from asyncstack.transports.base import Completed, Transport
 
 __all__ = ["copy_files", "due_copies", "refuse_copy", "without_made"]
-
-_HOME = "~/"
-
-# As root, for that is who owns such files; a node where sudo asks for a password says so.
-_AS_ROOT = 'as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }\n'
 
 
 def due_copies(
@@ -85,13 +79,13 @@ async def copy_files(
     without a name, before any of them is written anywhere.
     """
     with ExitStack() as stack:
-        parts = [(part, stack.enter_context(open_spool(folder))) for part in _parts(copy.paths)]
+        parts = [(part, stack.enter_context(open_spool(folder))) for part in parts_of(copy.paths)]
         return await _copy_parts(copy, parts, transports, emit)
 
 
 async def _copy_parts(
     copy: Copy,
-    parts: Sequence[tuple[_Part, Spool]],
+    parts: Sequence[tuple[Part, Spool]],
     transports: Mapping[str, Transport],
     emit: Emit,
 ) -> list[str]:
@@ -108,7 +102,7 @@ async def _copy_parts(
         done, there = packed, transports[target]
         for part, spool in parts:
             if done.ok:
-                done = await _persist(there, partial(spool.feed, there, part.unpack(copy)))
+                done = await _persist(there, partial(_give, there, part, spool, copy))
         if not done.ok:
             failed.append(target)
         emit(
@@ -131,6 +125,13 @@ async def _copy_parts(
     return failed
 
 
+async def _give(there: Transport, part: Part, spool: Spool, copy: Copy) -> Completed:
+    command = part.unpack(
+        there.node.name, copy.owner, copy.mode, spool.size
+    )  # another one for each try
+    return await spool.feed(there, command)
+
+
 async def _persist(transport: Transport, run: Callable[[], Awaitable[Completed]]) -> Completed:
     """Run a command that may be run twice, until a connection has lasted for all of it."""
     give_up = anyio.current_time() + RECONNECT_S
@@ -138,42 +139,3 @@ async def _persist(transport: Transport, run: Callable[[], Awaitable[Completed]]
         done = await run()
         if done.exit_status is not None or not await connect_again(transport, give_up):
             return done
-
-
-class _Part(Struct, frozen=True):
-    """Paths below one folder. `folder` and `run` are shell words, `paths` relative to it."""
-
-    folder: str
-    run: str
-    paths: tuple[str, ...]
-    tar: str = ""
-
-    def pack(self) -> str:
-        """The command that prints them as an archive."""
-        paths = " ".join(map(shlex.quote, self.paths))
-        return f"{_AS_ROOT}{self.run} tar -C {self.folder} -cf - -- {paths}"
-
-    def unpack(self, copy: Copy) -> str:
-        """The command that puts an archive's files where they belong."""
-        paths = " ".join(f"{self.folder}/{shlex.quote(path)}" for path in self.paths)
-        lines = [_AS_ROOT + "set -e", f"{self.run} tar -C {self.folder} {self.tar} -xpf -"]
-        if copy.owner:
-            lines.append(f"as_root chown -R -- {shlex.quote(copy.owner)} {paths}")
-        if copy.mode:
-            # Of the files; a directory that nobody may enter would help nobody.
-            mode = shlex.quote(copy.mode)
-            lines.append(f"as_root find {paths} -type f -exec chmod {mode} {{}} +")
-        return "\n".join(lines)
-
-
-def _parts(paths: Sequence[str]) -> list[_Part]:
-    """The paths by where they begin: a home is another one on each node, and its login's own."""
-    below_root = tuple(path.lstrip("/") for path in paths if not path.startswith(_HOME))
-    below_home = tuple(
-        path.removeprefix(_HOME).lstrip("/") for path in paths if path.startswith(_HOME)
-    )
-    parts = [
-        _Part("/", "as_root", below_root),
-        _Part('"$HOME"', "command", below_home, "--no-same-owner"),
-    ]
-    return [part for part in parts if part.paths]

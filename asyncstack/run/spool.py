@@ -45,7 +45,10 @@ class Spool:
         return await _run(transport, command, write)
 
     async def feed(self, transport: Transport, command: str) -> Completed:
-        """Run a command that reads what is kept. Several may at the same time."""
+        """Run a command that reads what is kept, and a newline: so it knows that nothing was cut off.
+
+        Several may at the same time.
+        """
 
         async def write_and_read(process: Process) -> None:
             lost: list[ConnectionLostError] = []
@@ -80,6 +83,7 @@ class Spool:
                 data = await to_thread.run_sync(os.pread, self._descriptor, limit, sent)
                 await stream.send(data)
                 sent += len(data)
+            await stream.send(b"\n")
         await stream.aclose()
 
 

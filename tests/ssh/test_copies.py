@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,36 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_copy(lab: SshLab, cut: str)
     assert (daemons["two"].home / "image").read_bytes() == content
     assert [copy.ok for copy in outcome.of(FilesCopied)] == [True]
     assert_exactly_once(lab, outcome)
+
+
+def test_a_node_that_is_lost_in_the_middle_of_a_copy_has_what_it_had(lab: SshLab) -> None:
+    """Nothing half-written lies there; who takes the run up leaves nothing of the first try."""
+    one, daemon = lab.node("one"), lab.daemon()
+    content = os.urandom(8_000_000)
+    (one.sshd.home / "image").write_bytes(content)
+    image = daemon.home / "image"
+    image.write_text("as it was\n")
+    lost = threading.Event()
+
+    def budgets() -> Iterator[int]:
+        yield 4_000_000
+        lost.set()
+        yield from repeat(1)  # it comes back for no longer than one byte takes
+
+    with Link(daemon.port, budgets=budgets()) as link:
+        lab.node("two", daemon, port=link.port)
+        lab.witnesses("plugin")
+        copied(lab, "~/image")
+        process, directory = lab.start_stack()
+        assert lost.wait(60)
+        assert image.read_bytes() == b"as it was\n"
+        process.kill()
+        process.wait(30)
+        link.budgets = iter(())
+        outcome = lab.again("attach", directory)
+    assert outcome.code == 0, outcome
+    assert image.read_bytes() == content
+    assert [*daemon.home.glob(".asyncstack-copy-*")] == []
 
 
 def test_what_was_copied_before_a_run_is_taken_up_is_not_copied_again(lab: SshLab) -> None:
