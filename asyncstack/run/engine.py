@@ -245,7 +245,7 @@ async def _run(
         from asyncstack.run.bringing import check_plugins, fetch_plugins  # noqa: PLC0415
         from asyncstack.run.fetching import save_lock  # noqa: PLC0415
 
-        await boot_nodes(stage, opened, prepare=True)
+        await boot_nodes(stage, opened, prepare=True, phases=phases)
         progress.boots = {one.node.name: one.node.booted for one in opened}
         progress.results = await fetch_plugins(stage, opened)
         progress.status = Status.FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from asyncstack.errors import AsyncstackError, SettingsError
@@ -28,11 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["abort_all", "boot_nodes", "enough_are_well", "run_all"]
 
 
-async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = False) -> None:
+async def boot_nodes(
+    stage: Stage,
+    opened: Sequence[Opened],
+    *,
+    prepare: bool = False,
+    phases: Sequence[PlannedPhase] = (),
+) -> None:
     """Wait for every node's localrc, and check what it registered.
 
     `prepare`: for a run, which needs $DEST and more; all that a node lacks is told at once, and
-    of all nodes. Raises LocalConfError, PluginError, UnfitNodeError or InputErrors for what is wrong there.
+    of all nodes. `phases` are what it is to do then. Raises LocalConfError, PluginError, UnfitNodeError or InputErrors for what is wrong there.
     """
     for local_conf in {one.spec.local_conf.path: one.spec.local_conf for one in opened}.values():
         warn(stage.emit, suspicions(local_conf))
@@ -62,9 +69,27 @@ async def boot_nodes(stage: Stage, opened: Sequence[Opened], *, prepare: bool = 
             errors += await one.node.prepare()
         raise_all(errors)
 
-    await at_once(boot, opened)
+    travelling = _travelling(stage, phases)
+
+    async def probe(one: Opened) -> None:
+        # As long as it boots, so that it takes no time. If all checkouts are in order, this is the
+        # first session besides the driver's: a node that allows no other is told now.
+        await one.spec.transport.run("true")
+
+    works = [partial(boot, one) for one in opened]
+    works += [
+        partial(probe, one) for one in opened if one.spec.remote and one.node.name in travelling
+    ]
+    await at_once(lambda work: work(), works)
     if prepare:
         _check_places(opened)
+
+
+def _travelling(stage: Stage, phases: Sequence[PlannedPhase]) -> set[str]:
+    """The nodes that files are to be copied from or to."""
+    names = {phase.key.name for phase in phases} | {*stage.settings.copies_first}
+    copies = [copy for copy in stage.copies if copy.after in names and not stage.attach]
+    return {name for copy in copies for name in (copy.sources[0], *copy.targets)}
 
 
 def _check_places(opened: Sequence[Opened]) -> None:

@@ -18,6 +18,7 @@ from asyncstack.events import FetchStarted, PhaseStarted, Warned
 from tests.helpers.lab import Outcome
 from tests.helpers.sshd import Sshd
 from tests.ssh.lab import NodeOfLab, SshLab
+from tests.ssh.test_copies import copied
 from tests.ssh.test_ordinary_user import account, open_lab
 
 __all__ = ["open_lab"]
@@ -204,6 +205,29 @@ def test_an_sshd_that_allows_one_session_is_told(lab: SshLab, source: str) -> No
     assert "MaxSessions 2 or more" in outcome.stderr
     assert "could not be stopped" not in outcome.stderr
     assert lab.driven() == []
+
+
+def test_an_sshd_that_allows_one_session_is_told_before_files_are_to_be_copied(
+    lab: SshLab,
+) -> None:
+    """Where nothing else needs another one: the checkouts are there already."""
+    narrow = lab.node("narrow")
+    well = lab.node("one")
+    (well.sshd.home / "conf").write_text("here\n")
+    lab.witnesses("plugin")
+    copied(lab, "~/conf")
+    assert lab.stack("--until-phase", "source").code == 0
+    narrow.sshd.stop()
+    with (narrow.sshd.root / "sshd_config").open("a") as config:
+        config.write("MaxSessions 1\n")
+    narrow.sshd.start_again()
+    outcome = lab.stack("--from-phase", "pre-install")
+    assert outcome.code == 2, outcome
+    assert outcome.of(PhaseStarted) == []
+    assert "node narrow: its sshd allows 1 session in a connection; a run needs 2" in outcome.stderr
+    assert lab.driven() == []
+    lab.write_inventory()  # which has nothing copied
+    assert lab.stack("--from-phase", "pre-install").code == 0
 
 
 def test_an_sshd_that_allows_no_session_is_told(lab: SshLab) -> None:
