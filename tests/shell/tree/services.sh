@@ -33,6 +33,10 @@ case_disable() {
     after '' 'disable_service d' ''
     after a,aa,a 'disable_service a' aa
     is "$DISABLED_SERVICES" a
+    after a,a,b 'disable_service a' a,b
+    after b,a,a,a,a 'disable_service a' b,a,a
+    after a,a,b 'disable_service a a' b
+    after 'n-*,n-api' 'disable_service n-*' n-api
     after a,b,c 'disable_service a b' c
     is "$DISABLED_SERVICES" a,b
     after a,b disable_all_services ''
