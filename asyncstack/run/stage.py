@@ -92,19 +92,19 @@ class InputErrors(AsyncstackError):  # noqa: N818 – several of them
 
 
 async def at_once(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None:
-    """Do it to all of them at once. Every error is told, and none stops the others."""
-    errors: list[AsyncstackError] = []
+    """Do it to all of them at once. Every error is told, in their order, and none stops the others."""
+    errors: dict[int, Sequence[AsyncstackError]] = {}
 
-    async def one(item: T) -> None:
+    async def one(number: int, item: T) -> None:
         try:
             await work(item)
         except AsyncstackError as error:
-            errors.extend(errors_in(error))
+            errors[number] = errors_in(error)
 
     async with anyio.create_task_group() as tasks:
-        for item in items:
-            tasks.start_soon(one, item)
-    raise_all(errors)
+        for number, item in enumerate(items):
+            tasks.start_soon(one, number, item)
+    raise_all([error for number in sorted(errors) for error in errors[number]])
 
 
 def errors_in(error: AsyncstackError) -> tuple[AsyncstackError, ...]:
