@@ -7,12 +7,14 @@ slow somewhere else costs nobody anything, and what all nodes do is only gained 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from asyncstack.events import StepFinished
 from asyncstack.reports.critical import Gain
-from asyncstack.reports.grid import Column, Span, lines, shortened, width
+from asyncstack.reports.grid import GAP, Column, Span, lines, shortened, width
 from asyncstack.reports.steps import cpu_is_known, cpu_s, key_of
 from asyncstack.reports.summary import Summary
 from asyncstack.reports.units import bar, duration, share, unit_aligned
@@ -62,7 +64,7 @@ def _gain_table(summary: Summary, room: int) -> list[Text]:
     if path_s < run_s * ALL_OF_IT:
         rest = "connecting, fetching, copying, waiting on the network"
         notes.append(f"steps made up {duration(path_s)} of it; the rest is {rest}")
-    return [*made, *(Text(note, "dim") for note in notes)]
+    return [*made, *(Text(line, "dim") for note in notes for line in wrap(note, room))]
 
 
 def _gain_columns(
@@ -93,7 +95,18 @@ def _fitting(columns: list[Column], steps: Sequence[StepFinished], room: int) ->
         for more in ([meter, percent], [percent]):
             if width([*columns, *more]) <= room:
                 return lines([*columns, *more])
-    return lines(columns)
+    return lines(_narrowed(columns, room))
+
+
+def _narrowed(columns: list[Column], room: int) -> list[Column]:
+    """With shorter names, and then without the share, which the time tells as well."""
+    names, *others = columns
+    least = cell_len(names.heading[0])
+    if least + GAP + width(others) > room:
+        others = others[:-1]
+    left = max(least, room - width(others) - GAP)
+    cut = tuple((shortened(text, left), style) for text, style in names.cells)
+    return [Column(names.heading, cut, right=False), *others]
 
 
 def _cpu_share(step: StepFinished) -> str:

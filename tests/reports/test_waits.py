@@ -29,6 +29,7 @@ from asyncstack.reports.summary import Summary, summarise
 from tests.helpers.journals import T0, step
 
 INSTALL = PhaseKey(Mode.STACK, "install")
+PRE_INSTALL = PhaseKey(Mode.STACK, "pre-install")
 EXTRA = PhaseKey(Mode.STACK, "extra")
 
 
@@ -73,6 +74,18 @@ def test_what_to_speed_up_first_is_what_gains_most() -> None:
     assert lines[0].startswith("to speed up first")
     assert lines[1].split()[:9] == ["q", "install", "b", "10.0", "s", "10.0", "s", "50", "%"]
     assert lines[2].split()[:9] == ["p", "install", "b", "1.00", "s", "1.00", "s", "5", "%"]
+
+
+@pytest.mark.parametrize("nodes", [("controller",), ("compute-1", "compute-2")])
+@pytest.mark.parametrize("room", [60, 80, 100])
+def test_a_narrow_table_keeps_what_to_speed_up_first(nodes: tuple[str, ...], room: int) -> None:
+    """Names are shortened before they are broken, and so is what is said below."""
+    name = "networking-with-a-long-name-plugin"
+    steps = [event for node in nodes for event in step(node, PRE_INSTALL, name, 10.0)]
+    lines = [line.plain for line in slowest_table(of(*steps, barrier(PRE_INSTALL)), room)]
+    assert max(map(len, lines)) <= room
+    assert lines[1].startswith("networki")
+    assert "10.0 s" in lines[1]
 
 
 def test_where_all_steps_are_alike_the_first_few_are_told_all_the_same() -> None:
