@@ -83,7 +83,10 @@ class RunStarted(Event, frozen=True, kw_only=True):
 
 
 class RunFinished(Event, frozen=True, kw_only=True):
-    """A run ended; `exit_code` is the process's, `duration_s` the controller's wall time."""
+    """A run ended; `exit_code` is the process's, `duration_s` the wall time since the run began.
+
+    That is by the controllers' clocks, and with the time that it had no controller.
+    """
 
     status: Status
     exit_code: int

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
 from typing import Literal
@@ -141,6 +142,9 @@ async def _concluded(
 ) -> AsyncIterator[None]:
     """Whatever becomes of the block: say how the run ended, in the journal and then in its record."""
     started = time.monotonic()
+    if stage.attach:
+        # It went on before us, and without anybody.
+        started -= max(0.0, (datetime.now(UTC) - record.started).total_seconds())
     try:
         yield
     except AsyncstackError as error:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def test_a_run_whose_controller_was_killed_is_taken_up_and_nothing_runs_twice(me
     controller.kill()
     controller.wait()
     assert alive(met.driver), "the driver has to outlive its controller"
+    time.sleep(1.0)  # nobody is there meanwhile
     met.open_gate()
     attached = met.asyncstack("attach")
     assert attached.returncode == 0, attached.stderr
@@ -118,8 +120,15 @@ def test_a_run_whose_controller_was_killed_is_taken_up_and_nothing_runs_twice(me
     assert len(met.ran()) == len(set(met.ran())) == 3 * 5
     (log,) = run.glob("logs/localhost/*-stack-install/waits.log")
     assert log.read_text() == "before\nafter\n"
-    assert RunRecord.read(run / "run.json").status is Status.OK
+    record = RunRecord.read(run / "run.json")
+    assert record.status is Status.OK
     assert not alive(met.driver)
+    # The run took all of that time, not only what was left of it.
+    events = read_events(run / "events.jsonl")
+    (took_s,) = [event.duration_s for event in events if isinstance(event, RunFinished)]
+    assert record.finished is not None
+    assert took_s == pytest.approx((record.finished - record.started).total_seconds(), abs=0.3)
+    assert took_s > 1.0
 
 
 def test_a_run_with_a_controller_is_not_taken_up_by_another(met: Met) -> None:
