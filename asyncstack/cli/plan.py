@@ -30,7 +30,8 @@ def print_plans(plans: Sequence[Plan], *, json: bool) -> None:
         print(msgspec.json.format(msgspec.json.encode(list(plans)), indent=2).decode())
         return
     told: set[Suspicion] = set()
-    for plan, names in _alike(plans).items():
+    for number, (plan, names) in enumerate(_alike(plans).items()):
+        print(end="\n" if number else "")
         _print_plan(plan, fold(names))
         new = [suspicion for suspicion in plan.suspicions if suspicion not in told]
         sys.stdout.flush()

@@ -256,6 +256,7 @@ def test_the_plan_shows_every_node_and_what_it_gets(lab: Lab) -> None:
         f"node {name}, DEST={lab.root}/{name}" for name in ("ctl", "c1", "c2")
     ]
     assert plan.stdout.count("after install: /etc/ca.pem from ctl") == 1
+    assert plan.stdout.count("\n\nnode ") == 2
 
 
 def test_the_plan_shows_the_copies_that_would_be_made(lab: Lab) -> None:
