@@ -46,7 +46,7 @@ def detached(work: Callable[[Display], None]) -> None:
     if run_id:
         typer.echo(run_id)
         typer.echo(
-            f"asyncstack logs {run_id} --follow   follows it;  asyncstack stop {run_id}   ends it",
+            f"follow it: asyncstack logs --follow {run_id}\nend it:    asyncstack stop {run_id}",
             err=True,
         )
         return

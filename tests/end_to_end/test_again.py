@@ -214,14 +214,18 @@ def test_a_detached_run_says_its_id_and_goes_on_without_us(met: Met) -> None:
         env=met.lab.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    said, _ = started.communicate(timeout=60)
+    said, ways = started.communicate(timeout=60)
     assert started.returncode == 0
     met.wait_until_it_waits()
     (run,) = met.runs
     assert said.strip() == run.name
+    assert ways.splitlines() == [
+        f"follow it: asyncstack logs --follow {run.name}",
+        f"end it:    asyncstack stop {run.name}",
+    ]
     met.open_gate()
     followed = met.asyncstack("logs", "--follow")  # which ends with the run
     assert followed.returncode == 0
