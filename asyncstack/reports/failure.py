@@ -6,7 +6,7 @@ The same failure on several nodes is told once, with the nodes it happened on.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.text import Text
@@ -40,6 +40,8 @@ def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
     copies = copy_failure_lines(summary)
     blocks += [copies] if copies else []
     blocks += [[_lost_line(summary)]] if summary.lost_nodes else []
+    if (copies or summary.lost_nodes) and not steps:  # each of which says it
+        blocks[-1] += _next_lines(_resume_command(summary, run))
     return [line for block in blocks for line in (*block, Text())]
 
 
@@ -115,11 +117,14 @@ def _step_block(summary: Summary, group: list[StepFinished], root: Path, run: st
     for index, frame in enumerate(frames):
         block.append(Text.assemble(("  at       " if index == 0 else "           ", "dim"), frame))
     block += _output(step, root)
-    block += [
+    return [*block, *_next_lines(_next_commands(summary, step, run))]
+
+
+def _next_lines(commands: Iterable[str]) -> list[Text]:
+    return [
         Text.assemble(("  next     " if index == 0 else "           ", "dim"), command)
-        for index, command in enumerate(_next_commands(summary, step, run))
+        for index, command in enumerate(commands)
     ]
-    return block
 
 
 def _output(step: StepFinished, root: Path) -> list[Text]:
@@ -142,6 +147,10 @@ def _next_commands(summary: Summary, step: StepFinished, run: str) -> Iterator[s
     show += ["--phase", key.name]
     show += ["--node", step.node] if len(summary.nodes) > 1 else []
     yield f"{shlex.join(show)}    # all of its output"
+    yield from _resume_command(summary, run)
+
+
+def _resume_command(summary: Summary, run: str) -> Iterator[str]:
     if summary.command == "stack":
         # Not `stack --from-phase`, which would want all options of the run again, its nodes first.
         again = ["asyncstack", "resume", *([run] if run else [])]

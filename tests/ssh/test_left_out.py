@@ -54,6 +54,7 @@ def test_the_others_go_on(lab: SshLab, late: Sshd, option: str, strategy: str) -
         "late": Status.UNREACHABLE,
     }
     assert ran(lab, "one") == ran(lab, "two") == PHASES
+    assert f"asyncstack resume {outcome.directory}    # once" in outcome.stderr
     told = [event for event in outcome.of(Warned) if event.code == "node-left-out"]
     assert [event.node for event in told] == ["late"]
     assert "can't be reached" in told[0].message
