@@ -21,6 +21,7 @@ __all__ = ["conduct", "run_command"]
 _INTERRUPTED = """\
 asyncstack: interrupted; what was started has been ended, what was finished is recorded
   see it: asyncstack report"""
+_RESUMABLE = "  go on:  asyncstack resume"
 
 
 def run_command(
@@ -41,17 +42,19 @@ def run_command(
 
         detached(lambda display: conduct(work, ShownAs(quiet=True), display))
         return
-    conduct(work, shown)
+    conduct(work, shown, resumable=settings.command == "stack" and goal == "phases")
 
 
 def conduct(
     work: Callable[[Display], Awaitable[RunResult]],
     shown: ShownAs,
     display: Display | None = None,
+    *,
+    resumable: bool = False,
 ) -> None:
     """Show what `work` does while it does it, print what came of it, exit with its code.
 
-    `display` None: the one that `shown` asks for.
+    `display` None: the one that `shown` asks for. `resumable`: if it is interrupted, `resume` can go on.
     """
     from asyncstack.cli.interrupt import Interrupted, run_interruptible
     from asyncstack.reports.display import choose_display
@@ -63,6 +66,8 @@ def conduct(
     except Interrupted:
         if not shown.json and not shown.quiet:
             typer.echo(_INTERRUPTED, err=True)
+            if resumable:
+                typer.echo(_RESUMABLE, err=True)
         raise typer.Exit(130) from None
     # Of a run that went well --quiet has nothing to say.
     if not shown.json and (result.exit_code or not shown.quiet):

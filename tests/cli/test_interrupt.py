@@ -65,6 +65,7 @@ def test_the_user_is_told_what_became_of_it(program: Program) -> None:
         rest = b"".join(lines).decode()
     assert process.returncode == 130
     assert "asyncstack: interrupted" in rest
+    assert "asyncstack resume" in rest
 
 
 def test_what_was_finished_is_kept(program: Program) -> None:
