@@ -32,6 +32,10 @@ __all__ = ["Cache", "Facts", "Mirror", "default_cache_directory", "read_facts", 
 
 
 _HEAD = re.compile(r"ref: refs/\S+|[0-9a-f]{40}|[0-9a-f]{64}")
+#: The name of a mirror (`Address.key`), and of one that was set aside.
+_MIRROR = re.compile(r"(?!\.).*-[0-9a-f]{16}")
+_ASIDE = re.compile(rf"{_MIRROR.pattern}\.corrupt-\d+")
+_FACTS = "asyncstack.json"
 
 
 class Facts(Struct, frozen=True):
@@ -135,11 +139,23 @@ class Cache:
         return {facts.url: facts.seconds for facts in known if facts.seconds}
 
     def mirrors(self) -> Iterator[Path]:
-        """Yield every mirror, corrupt ones that were set aside not included."""
+        """Yield every mirror, corrupt ones that were set aside not included.
+
+        Nothing else that lies there: what this yields is removed, and the directory is the user's word.
+        """
+        for path in self._named(_MIRROR):
+            if (path / _FACTS).is_file():
+                yield path
+
+    def set_aside_ones(self) -> Iterator[Path]:
+        """Yield every mirror that was set aside."""
+        yield from self._named(_ASIDE)
+
+    def _named(self, name: re.Pattern[str]) -> Iterator[Path]:
         if not self.root.is_dir():
             return
         for path in sorted(self.root.iterdir()):
-            if not path.name.startswith(".") and ".corrupt-" not in path.name and path.is_dir():
+            if name.fullmatch(path.name) and path.is_dir():
                 yield path
 
     @asynccontextmanager
@@ -159,15 +175,15 @@ def _remove_packs(mirror: Path, names: Collection[str]) -> None:
 
 def write_facts(path: Path, facts: Facts) -> None:
     """Write what is known about a mirror, in one step."""
-    temporary = path / f"asyncstack.json.{os.getpid()}"
+    temporary = path / f"{_FACTS}.{os.getpid()}"
     temporary.write_bytes(msgspec.json.encode(facts))
-    temporary.replace(path / "asyncstack.json")
+    temporary.replace(path / _FACTS)
 
 
 def read_facts(path: Path) -> Facts:
     """Read what is known about a mirror; empty facts if that is nothing."""
     try:
-        return msgspec.json.decode((path / "asyncstack.json").read_bytes(), type=Facts)
+        return msgspec.json.decode((path / _FACTS).read_bytes(), type=Facts)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
         return Facts()
 

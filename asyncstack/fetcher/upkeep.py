@@ -73,7 +73,7 @@ def prune(root: Path, *, days: float | None) -> list[MirrorState]:
     nothing breaks; what is removed is fetched again when it is wanted.
     """
     sweep(root)
-    gone = [_state(path) for path in root.glob("*.corrupt-*")]
+    gone = [_state(path) for path in Cache(root).set_aside_ones()]
     if days is not None:
         before = time.time() - days * _DAY_S
         gone += [state for state in list_mirrors(root) if state.used <= before]

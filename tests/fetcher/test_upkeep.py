@@ -304,6 +304,36 @@ def test_nothing_there_yet(tmp_path: Path, run: CliRunner) -> None:
         assert run.invoke(app, [command, "--cache", str(tmp_path / "none")]).exit_code == 0
 
 
+async def test_what_is_no_mirror_is_left_alone(
+    server: SmartHttp, bench: Bench, run: CliRunner
+) -> None:
+    """--cache may name a directory where other things lie, too: a home, a folder of repositories."""
+    await bench.one(server.url("plugin.git"))
+    others = ["thesis", "plugin.git", "notes.corrupt-1", "build-0123456789abcdef"]
+    for name in others:
+        (bench.cache / name).mkdir()
+        (bench.cache / name / "HEAD").write_text("mine")
+    listed = run.invoke(app, ["list", "--cache", str(bench.cache)])
+    assert "in 1 mirror below" in listed.output
+    verified = await invoke(run, "verify", "--cache", str(bench.cache))
+    assert (verified.exit_code, verified.output.count("\n")) == (0, 1)
+    pruned = run.invoke(app, ["prune", "--days", "0", "--cache", str(bench.cache)])
+    assert "1 mirror removed" in pruned.output
+    assert [(bench.cache / name / "HEAD").read_text() for name in others] == ["mine"] * 4
+
+
+async def test_a_mirror_set_aside_is_pruned(
+    server: SmartHttp, bench: Bench, run: CliRunner
+) -> None:
+    """Whatever is left of it."""
+    await bench.one(server.url("plugin.git"))
+    (mirror_of(bench) / "asyncstack.json").unlink()
+    mirror_of(bench).rename(f"{mirror_of(bench)}.corrupt-1")
+    pruned = run.invoke(app, ["prune", "--cache", str(bench.cache)])
+    assert "1 mirror removed" in pruned.output
+    assert not list(bench.cache.glob("plugin*"))
+
+
 def test_default_place() -> None:
     """XDG_CACHE_HOME if it is absolute, else ~/.cache."""
     assert default_cache_directory({"XDG_CACHE_HOME": "x"}).endswith("/.cache/asyncstack/git")
