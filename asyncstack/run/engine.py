@@ -195,6 +195,7 @@ def _stage(
             for event in seen
             if isinstance(event, NodeFinished) and event.status is Status.UNREACHABLE
         },
+        keep_top_dir=bool(record.plan),  # without a phase no plugin has seen it
         copies=tuple(copy for copy in copies if copy.targets),
         warnings=warnings,
     )

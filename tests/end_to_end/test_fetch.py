@@ -50,6 +50,14 @@ def test_git_timeout_is_written_as_for_timeout(
     assert "it took longer than 0." in end.message, run
 
 
+def test_nothing_but_checkouts_is_left_on_the_node(lab: Lab) -> None:
+    """No plugin has seen TOP_DIR, and the local.conf in it may hold credentials."""
+    lab.write_conf(lab.enable("one"), "PASSWORD=hunter2")
+    assert lab.run("fetch", lab.conf).code == 0
+    assert (lab.dest / "one").is_dir()
+    assert not list((lab.state / "asyncstack").glob("nodes/*"))
+
+
 def test_tries_and_stall_reach_git(lab: Lab, slow_git: dict[str, str]) -> None:
     """A git that does nothing is given up after --stall, and asked --tries times in all."""
     limits = ("--tries", "1", "--stall", "0.2")
