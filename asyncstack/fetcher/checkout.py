@@ -25,6 +25,7 @@ async def make_checkout(job: Job, source: Source, work: Path) -> Path | Ended:
 
     HEAD is written last: a repository without it is none.
     """
+    job.begin()  # unless there was something to ask or to fetch, this is where work begins
     tree = work / "checkout"
     started = time.monotonic()
     try:

@@ -258,6 +258,7 @@ class Session:
         return result_of(job, status, commit=updated.commit, warnings=warnings)
 
     async def _heal(self, job: Job, found: Found) -> FetchResult:
+        job.begin()
         with self._work(job) as work:
             healed = await heal(job, found, work)
         if isinstance(healed, Ended):

@@ -57,6 +57,7 @@ async def update_checkout(job: Job, store: Store, found: Found, work: Path) -> U
     if target.commit == found.commit:
         await _set_origin(job, found)
         return Updated(found.commit, moved=False)
+    job.begin()
     warnings: list[Suspicion] = []
     local_work = await find_local_work(job.git, found)
     if local_work and not job.options.force:

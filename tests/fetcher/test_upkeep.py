@@ -113,6 +113,18 @@ async def test_pinned_commit_needs_no_network(
     assert server.requests == []
 
 
+async def test_time_without_the_network_is_time(
+    served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """A checkout from the cache, and an update: they take as long as making them took."""
+    url, commit = server.url("plugin.git"), rev(served / "plugin.git", "master~1")
+    await bench.one(url)
+    lab = Bench(bench.dest.with_name("dest2"), bench.cache)
+    for pin in (commit, rev(served / "plugin.git", "master")):
+        (result,) = await lab.fetch(lab.request(url, commit=pin), update=True)
+        assert result.duration_s >= result.stages["checkout"] > 0, result
+
+
 async def test_pinned_commit_that_cant_be_had(server: SmartHttp, bench: Bench) -> None:
     """A lock file's commit that the server lost is an error, not another commit."""
     request = bench.request(server.url("plugin.git"), commit="0" * 39 + "1")
