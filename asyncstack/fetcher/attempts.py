@@ -75,10 +75,16 @@ class Job:
         self.start = time.time()
         tell_start(self.request, self.options.node, self.emit)
 
-    def progress(self, progress: Progress) -> None:
+    def enter(self, stage: str) -> None:
+        """Tell that a stage begins, for git says nothing of its first two seconds."""
+        received = self.outcome.received_bytes
+        self.progress(Progress(stage, None, 0, 0, received, 0.0), at_once=True)
+
+    def progress(self, progress: Progress, *, at_once: bool = False) -> None:
         """Pass git's progress on, ten times a second at most; the end of a stage always."""
         now = anyio.current_time()
-        if now - self._last_progress < _PROGRESS_EVERY_S and progress.fraction != 1.0:
+        urgent = at_once or progress.fraction == 1.0
+        if now - self._last_progress < _PROGRESS_EVERY_S and not urgent:
             return
         self._last_progress = now
         self.emit(

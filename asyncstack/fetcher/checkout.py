@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import anyio.to_thread
@@ -26,13 +27,15 @@ async def make_checkout(job: Job, source: Source, work: Path) -> Path | Ended:
     HEAD is written last: a repository without it is none.
     """
     job.begin()  # unless there was something to ask or to fetch, this is where work begins
+    job.enter("checkout")
     tree = work / "checkout"
     started = time.monotonic()
     try:
         await anyio.to_thread.run_sync(write_repository, tree, source.mirror, job.request.url)
     except OSError as error:
         return failed_by(error)
-    ended = read_from_mirror(await populate(job.git, tree, source.commit))
+    git = replace(job.git, on_progress=job.progress)
+    ended = read_from_mirror(await populate(git, tree, source.commit))
     if not ended.ok:
         return ended
     (tree / ".git" / "HEAD").write_text(f"{source.commit}\n", "ascii")

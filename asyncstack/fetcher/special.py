@@ -157,8 +157,9 @@ def _write_ref(git_dir: Path, name: str, oid: str) -> None:
 
 
 async def _fill(job: Job, tree: Path, commit: str, git: Git) -> Ended:
+    job.enter("checkout")
     started = time.monotonic()
-    ended = await populate(git, tree, commit)
+    ended = await populate(replace(git, on_progress=job.progress), tree, commit)
     if ended.ok:
         (tree / ".git" / "HEAD").write_text(f"{commit}\n", "ascii")
         job.outcome.add("checkout", time.monotonic() - started)

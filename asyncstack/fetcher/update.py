@@ -192,8 +192,10 @@ async def _move(job: Job, found: Found, commit: str, *, over: bool) -> Ended:
     A branch of the ref's own name moves along; from any other place HEAD is detached, as in a fresh
     checkout.
     """
+    job.enter("checkout")
     started = time.monotonic()
-    here = job.git.at(found.git_dir, found.git_dir.parent)
+    git = replace(job.git, on_progress=job.progress)
+    here = git.at(found.git_dir, found.git_dir.parent)
     marker = found.git_dir / MARKER
     mark = found.git_dir.is_dir()
     if mark:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncstack.events import FetchFinished, FetchStarted, Warned
+from asyncstack.events import FetchFinished, FetchProgress, FetchStarted, Warned
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
@@ -132,3 +132,18 @@ async def test_plugin_without_its_folder_is_warned_about(
     assert result.status is FetchStatus.CLONED
     assert [warning.code for warning in result.warnings] == ["no-devstack-folder"]
     assert [event.code for event in bench.of(Warned)] == ["no-devstack-folder"]
+
+
+@pytest.mark.parametrize(
+    ("depth", "spec"), [(0, ""), (1, ""), (0, "blob:none")], ids=["whole", "shallow", "partial"]
+)
+async def test_writing_the_files_is_a_stage(
+    depth: int, spec: str, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Who watches a big checkout or update isn't shown what came before as if it were stuck there."""
+    for _ in range(2):
+        bench.events.clear()
+        await bench.one(server.url("plugin.git"), update=True, depth=depth, filter=spec)
+        last = bench.of(FetchProgress)[-1]
+        assert (last.stage, last.fraction, last.bytes_per_s) == ("checkout", None, 0.0)
+        commit_files(served / "plugin.git", {"new": "1"})
