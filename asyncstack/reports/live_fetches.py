@@ -67,6 +67,7 @@ def _together(fetches: list[FetchState]) -> FetchState:
         total=sum(fetch.total for fetch in fetches),
         received_bytes=sum(fetch.received_bytes for fetch in fetches),
         bytes_per_s=sum(fetch.bytes_per_s for fetch in fetches),
+        again=min(fetch.again for fetch in fetches),
     )
 
 
@@ -80,7 +81,7 @@ def _fetch_columns(
         Column(
             ("",), tuple((f"  {shortened(name, name_room)}", "") for name in names), right=False
         ),
-        Column(("",), tuple((fetch.stage, "dim") for fetch in fetches), right=False),
+        Column(("",), tuple((_stage(fetch, now), "dim") for fetch in fetches), right=False),
         progress,
         Column(("",), tuple((_percent(fetch), "") for fetch in fetches)),
         objects,
@@ -93,6 +94,10 @@ def _fetch_columns(
         if width(columns) > room:
             columns = [column for column in columns if column is not repeats]
     return columns
+
+
+def _stage(fetch: FetchState, now: float) -> str:
+    return "waiting" if now < fetch.again else fetch.stage
 
 
 def _progress(fetch: FetchState) -> Span:

@@ -8,6 +8,7 @@ from asyncstack.events import (
     Event,
     FetchFinished,
     FetchProgress,
+    FetchRetried,
     FetchStarted,
     NodeBooted,
     PhaseFinished,
@@ -28,7 +29,8 @@ __all__ = ["CellState", "FetchState", "LiveState", "Running"]
 class FetchState:
     """A repository that is being fetched; `since` is by the display's clock.
 
-    `done` of `total` objects are through the stage that it is in; `objects` were received.
+    `done` of `total` objects are through the stage that it is in; `objects` were received. `again`
+    is when its next try begins.
     """
 
     since: float
@@ -39,6 +41,7 @@ class FetchState:
     objects: int = 0
     received_bytes: int = 0
     bytes_per_s: float = 0.0
+    again: float = 0.0
 
 
 @dataclass(slots=True)
@@ -98,7 +101,7 @@ class LiveState:
                 self._step_started(event, now)
             case StepFinished():
                 self._step_finished(event)
-            case FetchStarted() | FetchProgress() | FetchFinished():
+            case FetchStarted() | FetchProgress() | FetchRetried() | FetchFinished():
                 self._fetch(event, now)
             case PhaseStarted():
                 self.phase = PhaseKey(event.mode, event.phase).name
@@ -115,7 +118,9 @@ class LiveState:
                 self.nodes.update(dict.fromkeys(event.nodes))
                 self.phases.update(dict.fromkeys(event.phases))
 
-    def _fetch(self, event: FetchStarted | FetchProgress | FetchFinished, now: float) -> None:
+    def _fetch(
+        self, event: FetchStarted | FetchProgress | FetchRetried | FetchFinished, now: float
+    ) -> None:
         key = (event.plugin, event.node)
         if isinstance(event, FetchFinished):
             self.fetching.pop(key, None)
@@ -124,14 +129,28 @@ class LiveState:
             self.fetched_bytes += event.received_bytes
             self.fetched_objects += event.objects
             return
+        if isinstance(event, FetchRetried):
+            self._retried(event, now)
+            return
         state = self.fetching.setdefault(key, FetchState(now))
         if isinstance(event, FetchProgress):
             state.stage, state.fraction = event.stage, event.fraction
             state.done, state.total = event.objects, event.total_objects
-            state.bytes_per_s = event.bytes_per_s
+            state.bytes_per_s, state.again = event.bytes_per_s, 0.0
             if event.stage == "receive":
                 state.objects = max(state.objects, event.objects)
             state.received_bytes = max(state.received_bytes, event.received_bytes)
+
+    def _retried(self, event: FetchRetried, now: float) -> None:
+        """Begin anew with what the next try has to do again; what has come stays counted."""
+        key = (event.plugin, event.node)
+        last = self.fetching.get(key, FetchState(now))
+        self.fetching[key] = FetchState(
+            last.since,
+            objects=last.objects,
+            received_bytes=last.received_bytes,
+            again=now + event.delay_s,
+        )
 
     def _cell(self, event: StepStarted | StepFinished) -> CellState:
         phase = PhaseKey(event.mode, event.phase).name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncstack.events import Event, FetchFinished, FetchProgress
+from asyncstack.events import Event, FetchFinished, FetchProgress, FetchRetried
 from asyncstack.model import FetchStatus
 from asyncstack.reports.live_fetches import fetch_lines
 from asyncstack.reports.live_state import LiveState
@@ -36,11 +36,11 @@ FINISHED = FetchFinished(
 )
 
 
-def shown(*events: Event, room: int = 100) -> list[str]:
+def shown(*events: Event, room: int = 100, now: float = 0.0) -> list[str]:
     state = LiveState(0.0)
     for event in events:
         state.apply(event, 0.0)
-    return [line.plain for line in fetch_lines(state, 0.0, room, 10)]
+    return [line.plain for line in fetch_lines(state, now, room, 10)]
 
 
 def test_each_and_all() -> None:
@@ -57,6 +57,23 @@ def test_what_has_been_received_stays_counted() -> None:
     heading, line = shown(RECEIVING, resolving)
     assert heading == "fetch  0 done, 1 running, 3.0 MB, 100 objects"
     assert "7/90" in line
+
+
+def test_between_two_tries() -> None:
+    """Nothing moves and no rate is left; then it begins at the beginning."""
+    retried = FetchRetried(
+        plugin="ironic",
+        url="https://h/ironic",
+        attempt=1,
+        reason="stall",
+        message="nothing moved any more",
+        delay_s=60.0,
+    )
+    heading, line = shown(RECEIVING, retried, now=59.0)
+    assert heading == "fetch  0 done, 1 running, 3.0 MB, 100 objects"
+    assert line.split() == ["ironic", "waiting", "░" * 16, "3.0", "MB", "0:59"]
+    assert "connecting" in shown(RECEIVING, retried, now=61.0)[1]
+    assert "receive" in shown(RECEIVING, retried, RECEIVING, now=59.0)[1]
 
 
 def test_what_repeats_the_percentage_goes_first() -> None:
