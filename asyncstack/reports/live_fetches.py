@@ -24,6 +24,8 @@ def fetch_lines(state: LiveState, now: float, room: int, height: int) -> list[Te
     heading = Text(f"fetch  {state.fetched} done")
     if active:
         heading.append(f", {len(active)} running")
+    if active and state.to_be_fetched:
+        heading.append(f", {state.to_be_fetched} to come")
     if state.fetch_failures:
         heading.append(f", {state.fetch_failures} failed", "bold red")
     heading.append(f", {_in_all(state)}")

@@ -77,6 +77,8 @@ class LiveState:
     phases: dict[str, None] = field(default_factory=dict)
     phase: str = ""
     fetching: dict[tuple[str, str], FetchState] = field(default_factory=dict)
+    #: Plugins that a fetch was told of.
+    begun: set[str] = field(default_factory=set)
     fetched: int = 0
     fetch_failures: int = 0
     fetched_bytes: int = 0
@@ -91,6 +93,11 @@ class LiveState:
     def due(self, plugin: str) -> int:
         """How many nodes are to run a plugin, as far as they still run anything."""
         return len((self.plugins.get(plugin) or self.nodes.keys()) - self.out)
+
+    @property
+    def to_be_fetched(self) -> int:
+        """How many plugins have had no turn yet."""
+        return sum(bool(nodes) and name not in self.begun for name, nodes in self.plugins.items())
 
     def apply(self, event: Event, now: float) -> None:
         """Take in one event that arrived at `now`."""
@@ -122,6 +129,7 @@ class LiveState:
         self, event: FetchStarted | FetchProgress | FetchRetried | FetchFinished, now: float
     ) -> None:
         key = (event.plugin, event.node)
+        self.begun.add(event.plugin)
         if isinstance(event, FetchFinished):
             self.fetching.pop(key, None)
             self.fetched += 1

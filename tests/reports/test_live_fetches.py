@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncstack.events import Event, FetchFinished, FetchProgress, FetchRetried
+from asyncstack.events import Event, FetchFinished, FetchProgress, FetchRetried, PluginRegistered
 from asyncstack.model import FetchStatus
 from asyncstack.reports.live_fetches import fetch_lines
 from asyncstack.reports.live_state import LiveState
@@ -57,6 +57,18 @@ def test_what_has_been_received_stays_counted() -> None:
     heading, line = shown(RECEIVING, resolving)
     assert heading == "fetch  0 done, 1 running, 3.0 MB, 100 objects"
     assert "7/90" in line
+
+
+def test_those_that_have_no_turn_yet() -> None:
+    """They are counted while others run: of sixty repositories sixteen are on their way."""
+    registered = [
+        PluginRegistered(node="n", plugin=name, url="u", ref="master", directory=f"/d/{name}")
+        for name in ("nova", "ironic", "heat", "swift")
+    ]
+    assert shown(*registered) == []
+    assert shown(*registered, RECEIVING)[0].startswith("fetch  0 done, 1 running, 3 to come, ")
+    assert shown(*registered, RECEIVING, FINISHED)[0].startswith("fetch  1 done, 1 running, 2 to ")
+    assert "to come" not in shown(*registered, FINISHED)[0]
 
 
 def test_between_two_tries() -> None:
