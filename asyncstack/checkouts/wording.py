@@ -13,12 +13,29 @@ _F = FailureClass
 _HINTS = {
     _F.DNS: "check the host name in the URL, and this machine's name servers",
     _F.REFUSED: "check that the server is up and that a proxy or firewall lets you through",
-    _F.AUTHENTICATION: "git never prompts here: set up a credential helper or an ssh agent",
+    _F.AUTHENTICATION: (
+        "check the URL, for some servers (GitHub is one) ask for a login where there is no such "
+        "repository; if it is right, set up a credential helper or an ssh agent: git never prompts here"
+    ),
+    _F.HOST_KEY: (
+        "the server's host key isn't known here, or has changed: look at it and accept it by an ssh "
+        "to that host"
+    ),
     _F.NOT_FOUND: "check the URL of its enable_plugin line",
     _F.REF_NOT_FOUND: "check the ref of its enable_plugin line",
     _F.DISK_FULL: "free some space and run it again",
     _F.PERMISSION: "make DEST writable for this user, or set another DEST",
     _F.TLS: "the server's certificate is not trusted: see git's http.sslCAInfo",
+    _F.RESET: (
+        "something cuts the connection, a proxy perhaps: come back later, set GIT_DEPTH to fetch less, "
+        "or name another source: --mirror FROM=TO"
+    ),
+    _F.SERVER: "the server is at fault: come back later, or name another source: --mirror FROM=TO",
+    _F.GARBAGE: (
+        "what answers is no git server, or a proxy spoils what it says: check the URL, or name another "
+        "source: --mirror FROM=TO"
+    ),
+    _F.MOVED: "run it again: the server's refs changed each time while they were fetched",
     _F.STALL: "the server accepts connections and sends nothing; --mirror names another source",
     _F.TIMEOUT: "raise GIT_TIMEOUT, or set GIT_DEPTH to fetch less",
     _F.THROTTLED: (

@@ -262,7 +262,7 @@ def _moved(ended: Ended, job: Job) -> Ended:
 def _no_such_ref(job: Job, mirror: Mirror) -> Ended:
     wanted = job.request.commit or job.request.ref
     if not mirror.refs.names:
-        return failed(FailureClass.REF_NOT_FOUND, "the repository is empty")
+        return failed(FailureClass.NOT_FOUND, "the repository is empty")
     if kind_of_ref(wanted) is RefKind.ABBREVIATED:
         words = (
             f"no branch or tag is called {wanted!r}, and it abbreviates no single commit that a "

@@ -28,6 +28,7 @@ class FailureClass(enum.StrEnum):
     GARBAGE = "garbage"
     TLS = "tls"
     AUTHENTICATION = "authentication"
+    HOST_KEY = "host-key"
     NOT_FOUND = "not-found"
     REF_NOT_FOUND = "ref-not-found"
     MOVED = "refs-moved"
@@ -96,6 +97,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"unadvertised object",
         ],
     ),
+    (_F.HOST_KEY, [r"Host key verification failed"]),
     (
         _F.AUTHENTICATION,
         [
@@ -105,7 +107,6 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"returned error: 40[137]\b",
             r"(?:HTTP code|tunnel failed, response) 407\b",
             r"HTTP Basic: Access denied",
-            r"Host key verification failed",
             r"Invalid username or",
         ],
     ),

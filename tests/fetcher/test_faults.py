@@ -83,11 +83,20 @@ async def test_what_a_retry_cant_cure(
     assert result.hint
 
 
+async def test_an_empty_repository(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """No ref of it would be right: it is the URL that is to be looked at."""
+    git("init", "-q", "--bare", served / "empty.git")
+    result = await bench.one(server.url("empty.git"))
+    assert (result.failure, result.message) == (FailureClass.NOT_FOUND, "the repository is empty")
+    assert "URL" in result.hint
+
+
 async def test_tries_end(server: SmartHttp, bench: Bench) -> None:
-    """A server that is down for good costs `tries` tries, with growing waits."""
+    """A server that is down for good costs `tries` tries, with growing waits; there is a way out."""
     server.answer = first(99, Reply(500))  # type: ignore[assignment]
     result = await bench.one(server.url("plugin.git"), tries=3)
     assert (result.status, result.attempts) == (FetchStatus.FAILED, 3)
+    assert "--mirror" in result.hint
     delays = [event.delay_s for event in bench.of(FetchRetried)]
     assert len(delays) == 2
 

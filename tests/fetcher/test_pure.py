@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncstack.checkouts.rules import Action, State, refuse, sources
+from asyncstack.checkouts.wording import hint_for
 from asyncstack.errors import FetchError, FetchTimeoutError, GitError, RefNotFoundError
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult, raise_for_failures
 from asyncstack.fetcher.decisions import decide, in_order, mismatches
@@ -53,6 +54,7 @@ def test_a_long_retry_after_is_a_no() -> None:
     "failure",
     [
         FailureClass.AUTHENTICATION,
+        FailureClass.HOST_KEY,
         FailureClass.NOT_FOUND,
         FailureClass.REF_NOT_FOUND,
         FailureClass.DISK_FULL,
@@ -63,6 +65,13 @@ def test_a_long_retry_after_is_a_no() -> None:
 def test_no_retry_of_what_stays_wrong(failure: FailureClass) -> None:
     """Another try can't cure these."""
     assert delay_before_retry(failure, 1, 3, jitter=0.5) is None
+
+
+@pytest.mark.parametrize("failure", FailureClass)
+def test_a_way_out_of_what_was_tried_in_vain(failure: FailureClass) -> None:
+    """Whoever has waited for all tries is told what else there is."""
+    if delay_before_retry(failure, 1, 3, jitter=0) is not None:
+        assert hint_for(failure)
 
 
 def test_a_stall_costs_half_a_try() -> None:

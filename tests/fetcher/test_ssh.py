@@ -81,9 +81,17 @@ async def test_the_users_ssh_is_used_where_git_rewrites_to_it(
     assert (result.status, result.message) == (FetchStatus.CLONED, "")
 
 
-@pytest.mark.parametrize("wrong", ["key", "known"])
+@pytest.mark.parametrize(
+    ("wrong", "failure", "hint"),
+    [
+        ("key", FailureClass.AUTHENTICATION, "ssh agent"),
+        ("known", FailureClass.HOST_KEY, "host key"),
+    ],
+)
 async def test_ssh_asks_nothing(
     wrong: str,
+    failure: FailureClass,
+    hint: str,
     daemon: sshd.Sshd,
     served: Path,
     bench: Bench,
@@ -102,8 +110,8 @@ async def test_ssh_asks_nothing(
     ours = command(daemon, **({"key": "nobodys"} if wrong == "key" else {"known": "none"}))
     monkeypatch.setenv("GIT_SSH_COMMAND", ours)
     result = await bench.one(url(daemon, served))
-    assert (result.failure, result.attempts) == (FailureClass.AUTHENTICATION, 1), result
-    assert "ssh agent" in result.hint
+    assert (result.failure, result.attempts) == (failure, 1), result
+    assert hint in result.hint
     assert not asked.exists()
 
 

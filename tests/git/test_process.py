@@ -184,7 +184,7 @@ def test_progress() -> None:
             FailureClass.AUTHENTICATION,
         ),
         ("git@h: Permission denied (publickey).", FailureClass.AUTHENTICATION),
-        ("Host key verification failed.", FailureClass.AUTHENTICATION),
+        ("Host key verification failed.", FailureClass.HOST_KEY),
         ("fatal: repository 'https://h/x/' not found", FailureClass.NOT_FOUND),
         ("fatal: '/x' does not appear to be a git repository", FailureClass.NOT_FOUND),
         ("fatal: transport 'ext' not allowed", FailureClass.REFUSED_BY_US),
