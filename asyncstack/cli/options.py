@@ -225,7 +225,9 @@ Deep = Annotated[
     ),
 ]
 PlanJson = Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only results.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Only failures, and where local work was saved.")
+]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Plain lines, with what each step prints.")
 ]

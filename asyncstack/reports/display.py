@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TextIO
 
-from asyncstack.events import Event
+from asyncstack.events import Event, Warned
+from asyncstack.reports.tail import one_line
 
-__all__ = ["Display", "Silent", "choose_display"]
+__all__ = ["Display", "Quiet", "Silent", "choose_display"]
 
 
 class Display(Protocol):
@@ -28,7 +30,7 @@ class Display(Protocol):
 
 
 class Silent:
-    """Shows nothing: what `--quiet` asks for."""
+    """Shows nothing."""
 
     def emit(self, event: Event) -> None:
         """Ignore the event."""
@@ -45,18 +47,34 @@ class Silent:
         """Nothing to end."""
 
 
+class Quiet(Silent):
+    """What `--quiet` asks for: nothing but where work of the user's was put, for nobody knows else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def emit(self, event: Event) -> None:
+        """Write the line of such an event."""
+        if not isinstance(event, Warned) or event.code != "local-work-saved":
+            return
+        node = f"{event.node}: " if event.node else ""
+        with suppress(OSError):
+            self._stream.write(f"{node}warning: {one_line(event.message)}\n")
+            self._stream.flush()
+
+
 def choose_display(*, json: bool = False, quiet: bool = False, verbose: bool = False) -> Display:
     """The display for this process's streams.
 
     `json`: events on stdout. Otherwise progress goes to stderr: live on a terminal that can move
-    its cursor, plain lines elsewhere. `quiet` shows nothing, and leaves `json` alone.
+    its cursor, plain lines elsewhere. `quiet` shows next to nothing, and leaves `json` alone.
     """
     if json:
         from asyncstack.reports.jsonl import JsonLines  # noqa: PLC0415
 
         return JsonLines(sys.stdout.buffer)
     if quiet:
-        return Silent()
+        return Quiet(sys.stderr)
     from rich.console import Console  # noqa: PLC0415 – rich only where something is drawn
 
     console = Console(stderr=True)

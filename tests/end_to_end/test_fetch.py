@@ -85,6 +85,21 @@ def test_an_update_that_can_not_write_a_file(lab: Lab) -> None:
     assert git("-C", lab.dest / "one", "status", "--porcelain") == ""
 
 
+def test_quiet_still_says_where_work_was_saved(lab: Lab) -> None:
+    """The ref is all that leads back to it; the rest of a run that went well is not told."""
+    assert lab.run("fetch", "-q", lab.conf).stderr == ""
+    (lab.dest / "one" / "devstack" / "plugin.sh").write_text("mine")
+    commit_files(lab.repositories / "one", {"devstack/plugin.sh": "echo new"})
+    run = lab.run("fetch", "-q", "--update", "--force", lab.conf)
+    assert (run.code, run.stdout, run.stderr.count("\n")) == (0, "", 1), run
+    saved = git(
+        "-C", lab.dest / "one", "for-each-ref", "--format=%(refname)", "refs/asyncstack/saved"
+    )
+    assert saved.strip()
+    assert run.stderr.startswith("warning: ")
+    assert run.stderr.endswith(f"is kept as {saved}")
+
+
 @contextmanager
 def nobody_writes(folder: Path) -> Iterator[None]:
     """Take away the right to write from all that a folder holds, for a while."""

@@ -30,7 +30,7 @@ from asyncstack.events import (
     Warned,
 )
 from asyncstack.model import FetchStatus, Mode, Status
-from asyncstack.reports.display import Silent, choose_display
+from asyncstack.reports.display import Quiet, choose_display
 from asyncstack.reports.jsonl import JsonLines
 from asyncstack.reports.lasting import is_lasting, lasting_lines
 from asyncstack.reports.live import Live
@@ -285,5 +285,5 @@ def test_the_drawing_thread_ends_with_the_display() -> None:
 
 def test_the_display_fits_its_stream(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(choose_display(json=True, quiet=True), JsonLines)
-    assert isinstance(choose_display(quiet=True), Silent)
+    assert isinstance(choose_display(quiet=True), Quiet)
     assert isinstance(choose_display(), Plain)  # pytest's stderr is no terminal
