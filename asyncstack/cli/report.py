@@ -54,7 +54,7 @@ def report(
     if fetch and output_format is ReportFormat.TABLE:
         from asyncstack.reports.fetches import stage_table
 
-        print_lines(stage_table(summary))
+        print_lines(stage_table(summary, terminal_width()))
         return
     if output_format is ReportFormat.TABLE:
         from asyncstack.reports.table import report_lines

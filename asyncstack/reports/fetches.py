@@ -6,13 +6,16 @@ from rich.text import Text
 
 from asyncstack.events import FetchFinished
 from asyncstack.model import FetchStatus
-from asyncstack.reports.grid import Column, Span, lines
+from asyncstack.reports.grid import Column, Span, lines, shortened, width
 from asyncstack.reports.summary import Summary
 from asyncstack.reports.units import bar, count, duration, size, unit_aligned
 
 __all__ = ["fetch_heading", "fetch_table", "stage_table"]
 
 BAR_WIDTH = 12
+
+#: What is left at least of a name that there is no room for.
+NAME_ROOM = 10
 
 #: A smaller gain is noise.
 WORTH_SAYING = 1.1
@@ -53,7 +56,7 @@ def _gain(timed: list[FetchFinished]) -> str:
     return text
 
 
-def fetch_table(summary: Summary) -> list[Text]:
+def fetch_table(summary: Summary, room: int) -> list[Text]:
     """A line a repository: for runs that only fetched, or came no further."""
     fetches = summary.fetches
     if not fetches:
@@ -72,10 +75,23 @@ def fetch_table(summary: Summary) -> list[Text]:
             right=False,
         ),
     ]
+    if width(columns) > room:
+        columns.pop()  # the times say it, too
+    for names in (2, 0):  # refs, plugins
+        columns[names] = _narrowed(columns[names], room - width(columns))
     return lines(columns)
 
 
-def stage_table(summary: Summary) -> list[Text]:
+def _narrowed(names: Column, missing: int) -> Column:
+    """A column of names, narrower by as much as is missing, or as far as they tell anything."""
+    if missing >= 0:
+        return names
+    name_room = max(NAME_ROOM, names.width + missing)
+    cells = tuple((shortened(text, name_room), style) for text, style in names.cells)
+    return Column(names.heading, cells, right=names.right)
+
+
+def stage_table(summary: Summary, room: int) -> list[Text]:
     """Where each repository's time went, longest first: waiting, network, CPU or disk.
 
     connect and negotiate are the host's, receive the network's, resolve (index-pack) the CPU's,
@@ -95,6 +111,7 @@ def stage_table(summary: Summary) -> list[Text]:
         *(_stage_column(stage, fetches) for stage in _STAGES),
         Column(("time",), tuple((unit_aligned(fetch.duration_s), "bold") for fetch in fetches)),
     ]
+    columns[0] = _narrowed(columns[0], room - width(columns))
     return [*fetch_heading(summary), Text(), *lines(columns)]
 
 

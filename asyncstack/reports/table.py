@@ -39,7 +39,7 @@ def report_lines(summary: Summary, room: int, *, outcome: bool = True) -> list[T
     """
     sections = [
         _heading(summary),
-        _matrix(summary, room) if summary.phases else fetch_table(summary),
+        _matrix(summary, room) if summary.phases else fetch_table(summary, room),
         slowest_table(summary, room),
         barrier_table(summary, room),
         copy_table(summary),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from msgspec import structs
+
 from asyncstack.events import FetchFinished
 from asyncstack.model import FetchStatus
-from asyncstack.reports.fetches import stage_table
+from asyncstack.reports.fetches import fetch_table, stage_table
 from asyncstack.reports.summary import summarise
 
 
@@ -23,7 +26,7 @@ def fetched(plugin: str, seconds: float, **stages: float) -> FetchFinished:
 
 
 def rows(*fetches: FetchFinished) -> list[str]:
-    return [line.plain for line in stage_table(summarise(fetches))]
+    return [line.plain for line in stage_table(summarise(fetches), 100)]
 
 
 def test_the_longest_stands_first_and_every_stage_has_a_column() -> None:
@@ -44,3 +47,27 @@ def test_a_stage_that_took_no_time_is_a_dot() -> None:
 
 def test_without_a_fetch_there_is_no_table() -> None:
     assert rows() == []
+
+
+@pytest.mark.parametrize("room", [100, 80, 60])
+def test_a_narrow_terminal_shows_a_line_a_repository(room: int) -> None:
+    """The bar goes first, then the middle of long names; commit and time stay."""
+    fetches = [fetched("a-plugin-with-quite-a-long-name", 1.0), fetched("b", 4.0)]
+    fetches[1] = structs.replace(fetches[1], ref="f" * 40, commit="c" * 40)
+    table = [line.plain for line in fetch_table(summarise(fetches), room)]
+    assert len(table) == 3
+    assert all(len(line) <= room for line in table)
+    assert "cccccccccccc" in table[2]
+    assert "4.00 s" in table[2]
+
+
+def test_the_bar_is_there_if_there_is_room_for_it() -> None:
+    table = [line.plain for line in fetch_table(summarise([fetched("b", 4.0)]), 60)]
+    assert "█" in table[1]
+    assert table[0].startswith("plugin  status  ref")
+
+
+def test_long_names_leave_the_stages_their_columns() -> None:
+    fetches = [fetched("a-plugin-with-quite-a-long-name", 1.0, queue=0.1)]
+    table = [line.plain for line in stage_table(summarise(fetches), 100)]
+    assert max(len(line) for line in table) <= 100
