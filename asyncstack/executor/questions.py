@@ -72,7 +72,9 @@ async def prepare(conversation: Conversation) -> list[UnfitNodeError]:
 def _unprepared(node: str, path: str, problem: str, setting: str) -> UnfitNodeError:
     way_out = f'sudo mkdir -p {path} && sudo chown "$USER" {path}'
     hint = f"set DEST in localrc or give --dest DIR; or make it writable: {way_out}"
-    if setting != "DEST":
+    if not path.startswith("/"):
+        hint = f"give a whole path: {setting}=$HOME/{path} in localrc, or --dest $PWD/{path}"
+    elif setting != "DEST":
         problem = f"{problem} (it is {setting}, which stays where it is when only DEST is set)"
         hint = f"set {setting} in localrc as well; or make it writable: {way_out}"
     return UnfitNodeError(node, f"{path} {problem}", hint=hint)

@@ -548,6 +548,10 @@ _asyncstack_preflight() {
             "logind ends all that $USER runs with the last login (KillUserProcesses), so this run \
 does not outlive a lost connection; to change that: loginctl enable-linger $USER"
     fi
+    if [[ $DEST != /* ]]; then
+        _asyncstack_emit unprepared "$DEST" "is no absolute path"
+        return 0
+    fi
     for directory in "$DEST" "${DATA_DIR:-$DEST/data}"; do
         if [[ ! -d $directory ]]; then
             _asyncstack_emit absent "$directory"

@@ -105,6 +105,18 @@ def test_data_dir_that_does_not_follow_dest(lab: Lab) -> None:
     assert outcome.no_traceback
 
 
+def test_a_dest_that_is_no_absolute_path(lab: Lab) -> None:
+    """Nobody could say what it is relative to, and git would look for it from elsewhere."""
+    lab.write_conf(lab.enable("good"))
+    by_option = lab.run("fetch", lab.conf, "--dest", "opt/stack")
+    lab.write_conf(f"DEST=opt/stack\n{lab.enable('good')}")
+    for outcome in (lab.run("fetch", lab.conf), by_option):
+        assert outcome.code == 2
+        assert "opt/stack is no absolute path" in outcome.stderr
+        assert "DEST=$HOME/opt/stack in localrc, or --dest $PWD/opt/stack" in outcome.stderr
+    assert not list(lab.root.rglob("opt"))
+
+
 def test_no_space_left_for_a_clone(lab: Lab) -> None:
     """git's own words say it, exit code 1, and $DEST holds neither the plugin nor a part of it."""
     lab.plugin("large", "echo large\n", files={"large.bin": _incompressible(6_000_000)})
