@@ -128,7 +128,7 @@ def summarise(events: Iterable[Event]) -> Summary:
         local_conf=started.local_conf,
         status=finished.status if finished else Status.RUNNING,
         exit_code=finished.exit_code if finished else None,
-        duration_s=finished.duration_s if finished else _elapsed(steps),
+        duration_s=finished.duration_s if finished else _elapsed([*fetches, *steps]),
         nodes=_nodes(started, booted, steps),
         plugins=plugins,
         phases=phases,
@@ -183,10 +183,12 @@ def _lost(finished: Sequence[NodeFinished]) -> tuple[NodeFinished, ...]:
     return tuple(event for event in last.values() if event.status in bad)
 
 
-def _elapsed(steps: Sequence[StepFinished]) -> float:
-    if not steps:
+def _elapsed(ended: Sequence[FetchFinished | StepFinished]) -> float:
+    """How long it took so far, from the first that began to the last that ended."""
+    known = [event for event in ended if event.start]
+    if not known:
         return 0.0
-    return max(0.0, max(step.end for step in steps) - min(step.start for step in steps))
+    return max(0.0, max(event.end for event in known) - min(event.start for event in known))
 
 
 def _cells(steps: Sequence[StepFinished]) -> dict[tuple[str, PhaseKey], Cell]:

@@ -53,9 +53,11 @@ def report_lines(summary: Summary, room: int, *, outcome: bool = True) -> list[T
 def _heading(summary: Summary) -> list[Text]:
     ran = [step for step in summary.steps if did_run(step)]
     plugins = [name for name in summary.plugins if not name.startswith("@")]
+    so_far = " so far" if summary.status is Status.RUNNING else ""
     facts = [
         f"{count(len(plugins), 'plugin')} on {fold_within(summary.nodes, NODES_ROOM) or 'no node'}",
-        (f"{count(len(ran), 'step')} " if ran else "") + f"in {duration(summary.duration_s)}",
+        (f"{count(len(ran), 'step')} " if ran else "")
+        + f"in {duration(summary.duration_s)}{so_far}",
     ]
     first = Text.assemble(
         (summary.run_id, "bold"),

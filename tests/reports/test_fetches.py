@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from asyncstack.events import FetchFinished
+from asyncstack.events import FetchFinished, RunStarted
 from asyncstack.model import FetchStatus
 from asyncstack.reports.fetches import fetch_table, stage_table
 from asyncstack.reports.summary import summarise
+from asyncstack.reports.table import report_lines
 
 
 def fetched(plugin: str, seconds: float, **stages: float) -> FetchFinished:
@@ -71,3 +72,11 @@ def test_long_names_leave_the_stages_their_columns() -> None:
     fetches = [fetched("a-plugin-with-quite-a-long-name", 1.0, queue=0.1)]
     table = [line.plain for line in stage_table(summarise(fetches), 100)]
     assert max(len(line) for line in table) <= 100
+
+
+def test_a_fetch_that_goes_on_has_taken_some_time() -> None:
+    """Or was killed: there is no end that would say how long."""
+    events = [RunStarted(command="fetch", version=""), fetched("one", 2.0), fetched("two", 5.0)]
+    heading = report_lines(summarise(events), 100)[0].plain
+    assert "running  2 plugins" in heading
+    assert heading.endswith("in 5.00 s so far")
