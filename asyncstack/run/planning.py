@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from asyncstack.errors import AsyncstackError
 from asyncstack.events import Event, Warned
 from asyncstack.executor import Boot, NodeRun
+from asyncstack.fetcher import FetchOptions
 from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor, new_run_id
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
+from asyncstack.run.fetching import fetch_options
 from asyncstack.run.nodes import inventory_wishes, node_batches, plan_run
 from asyncstack.run.opening import open_nodes
 from asyncstack.run.stage import Stage, warn
@@ -123,6 +125,7 @@ async def make_plan(
             mine = tuple(s for n, s in listener.suspicions if n in ("", node.name))
             found = (
                 *mine,
+                *_not_to_be_cloned(fetch_options(settings.fetch, node.booted), plugins),
                 *_shallow(node.booted),
                 *(_unread(plugins) if deep else ()),
                 *dependency_suspicions(node.booted.plugins, seen.declarations),
@@ -139,8 +142,23 @@ async def _core_calls(node: NodeRun) -> tuple[CoreCall, ...]:
     return tuple(core_calls(await node.scripts(), core_functions()))
 
 
+def _absent(plugins: tuple[PlannedPlugin, ...]) -> list[str]:
+    return [planned.plugin.name for planned in plugins if planned.state == "absent"]
+
+
+def _not_to_be_cloned(options: FetchOptions, plugins: tuple[PlannedPlugin, ...]) -> list[Suspicion]:
+    names = _absent(plugins)
+    if not names or not (options.error_on_clone or options.offline):
+        return []
+    if options.error_on_clone:
+        message = f"ERROR_ON_CLONE: not there, and not to be cloned: {', '.join(names)}"
+        return [Suspicion("error-on-clone", message)]
+    message = f"OFFLINE: not there, and to be had only if the cache holds it: {', '.join(names)}"
+    return [Suspicion("offline", message)]
+
+
 def _unread(plugins: tuple[PlannedPlugin, ...]) -> list[Suspicion]:
-    names = [planned.plugin.name for planned in plugins if planned.state == "absent"]
+    names = _absent(plugins)
     if not names:
         return []
     message = (

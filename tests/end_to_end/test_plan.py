@@ -61,6 +61,21 @@ def test_plan_says_what_would_run(lab: Lab) -> None:
     assert not (lab.dest / "ran").exists()
 
 
+@pytest.mark.parametrize("variable", ["ERROR_ON_CLONE", "OFFLINE"])
+def test_plan_warns_of_what_will_not_be_cloned(variable: str, lab: Lab) -> None:
+    """It is told as what would be cloned, and yet localrc forbids it."""
+    assert lab.run("fetch").code == 0
+    lab.plugin("third")
+    localrc = f"{variable}=True\n{lab.enable('first', 'second')}"
+    lab.write_conf(localrc)
+    assert variable not in lab.plan().stderr
+    lab.write_conf(localrc + lab.enable("third"))
+    outcome = lab.plan()
+    assert outcome.code == 0
+    assert f"warning: {variable}: not there, " in outcome.stderr
+    assert ": third\n" in outcome.stderr
+
+
 def test_plan_warns_of_a_requirement_in_the_wrong_order(lab: Lab) -> None:
     """Both lines are named, and the fix; the settings were read, not run."""
     assert lab.run("fetch").code == 0
