@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from asyncstack.events import FetchFinished, StepFinished, Warned
+from asyncstack.git.failures import essence
 from asyncstack.model import Status
 from asyncstack.reports.alike import alike_fetches, alike_steps, alike_warnings, on_nodes
 from asyncstack.reports.copies import copy_failure_lines
@@ -46,9 +47,13 @@ def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
 
 
 def outcome_lines(summary: Summary) -> list[Text]:
-    """The failures in a line each, and the warnings: what a report ends with."""
+    """The failures, each with its reason, and the warnings: what a report ends with."""
     fetches = alike_fetches(summary, summary.failed_fetches)
-    made = [_fetch_title(summary, group) for group in fetches]
+    made = []
+    for failed in fetches:
+        words = one_line(essence(failed[0].message))
+        made.append(_fetch_title(summary, failed))
+        made += [Text(f"  {words}")] if words not in ("", failed[0].status.value) else []
     for group in alike_steps(summary, summary.failures):
         made.append(_step_title(summary, group))
         what = "  ".join(filter(None, (one_line(group[0].command), group[0].location)))

@@ -104,7 +104,7 @@ def _fetched(event: FetchFinished) -> str:
     text += f" in {duration(event.duration_s)}"
     text += f", {size(event.received_bytes)}" if event.received_bytes else ""
     words = essence(event.message)
-    return f"{text}: {words}" if words else text
+    return f"{text}: {words}" if words not in ("", event.status.value) else text
 
 
 def _copied(event: FilesCopied) -> str:

@@ -18,6 +18,7 @@ from asyncstack.events import (
 from asyncstack.model import FetchStatus, Frame, Mode, Status
 from asyncstack.reports.failure import failure_lines, outcome_lines
 from asyncstack.reports.summary import summarise
+from asyncstack.reports.wording import describe
 
 STARTED = RunStarted(command="stack", version="0", local_conf="my local.conf", nodes=("n1", "n2"))
 FAILED = StepFinished(
@@ -148,8 +149,25 @@ def test_the_same_fetch_that_failed_on_many_nodes_is_told_once(tmp_path: Path) -
         for node, seconds in (("n1", 1.0), ("n2", 2.0))
     ]
     events = (booted("n1"), booted("n2"), *fetches)
-    assert outcome(*events) == ["✗ ironic fetch failed on n[1-2] after 2.00 s"]
+    assert outcome(*events) == [
+        "✗ ironic fetch failed on n[1-2] after 2.00 s",
+        "  fatal: /srv/n1/ironic: no space left",
+    ]
     assert text(*events, root=tmp_path).count("from     https://h/ironic") == 1
+
+
+def test_a_fetch_that_was_cancelled_needs_no_reason() -> None:
+    fetch = FetchFinished(
+        plugin="ironic",
+        url="https://h/ironic",
+        ref="master",
+        directory="/d/ironic",
+        status=FetchStatus.CANCELLED,
+        message="cancelled",
+        duration_s=2.0,
+    )
+    assert outcome(fetch) == ["✗ ironic fetch cancelled after 2.00 s"]
+    assert describe(fetch) == "fetch ironic: cancelled in 2.00 s"
 
 
 def test_the_same_warning_of_many_nodes_is_told_once_with_their_names() -> None:
