@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from asyncstack.events import FetchFinished
@@ -64,6 +66,7 @@ def fetch_table(summary: Summary, room: int) -> list[Text]:
     longest = max(fetch.duration_s for fetch in fetches) or 1.0
     columns = [
         Column(("plugin",), tuple((fetch.plugin, "") for fetch in fetches), right=False),
+        *_node_column(summary, fetches),
         Column(("status",), tuple(_status(fetch) for fetch in fetches), right=False),
         Column(("ref",), tuple((fetch.ref, "") for fetch in fetches), right=False),
         Column(("commit",), tuple((fetch.commit[:12], "dim") for fetch in fetches), right=False),
@@ -77,7 +80,8 @@ def fetch_table(summary: Summary, room: int) -> list[Text]:
     ]
     if width(columns) > room:
         columns.pop()  # the times say it, too
-    for names in (2, 0):  # refs, plugins
+    refs = next(index for index, column in enumerate(columns) if column.heading == ("ref",))
+    for names in (refs, 0):  # 0: plugins
         columns[names] = _narrowed(columns[names], room - width(columns))
     return lines(columns)
 
@@ -100,11 +104,9 @@ def stage_table(summary: Summary, room: int) -> list[Text]:
     fetches = sorted(summary.fetches, key=lambda fetch: -fetch.duration_s)
     if not fetches:
         return []
-    several = any(fetch.node for fetch in fetches)
-    node = Column(("node",), tuple((fetch.node, "") for fetch in fetches), right=False)
     columns = [
         Column(("plugin",), tuple((fetch.plugin, "") for fetch in fetches), right=False),
-        *([node] if several else []),
+        *_node_column(summary, fetches),
         Column(("status",), tuple(_status(fetch) for fetch in fetches), right=False),
         Column(("size",), tuple((_size(fetch), "") for fetch in fetches)),
         Column(("tries",), tuple((str(fetch.attempts or ""), "") for fetch in fetches)),
@@ -113,6 +115,17 @@ def stage_table(summary: Summary, room: int) -> list[Text]:
     ]
     columns[0] = _narrowed(columns[0], room - width(columns))
     return [*fetch_heading(summary), Text(), *lines(columns)]
+
+
+def _node_column(summary: Summary, fetches: Sequence[FetchFinished]) -> list[Column]:
+    """Where each went, unless all went to one node; the mirror that the nodes get theirs from, too."""
+    if not any(fetch.node for fetch in fetches):
+        return []
+    cells = tuple(
+        (fetch.node, "") if fetch.node or _is_checkout(fetch, summary) else ("cache", "dim")
+        for fetch in fetches
+    )
+    return [Column(("node",), cells, right=False)]
 
 
 def _stage_column(stage: str, fetches: list[FetchFinished]) -> Column:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from asyncstack.events import FetchFinished, RunStarted
+from asyncstack.events import FetchFinished, NodeBooted, RunStarted
 from asyncstack.model import FetchStatus
 from asyncstack.reports.fetches import fetch_table, stage_table
 from asyncstack.reports.summary import summarise
@@ -80,3 +80,21 @@ def test_a_fetch_that_goes_on_has_taken_some_time() -> None:
     heading = report_lines(summarise(events), 100)[0].plain
     assert "running  2 plugins" in heading
     assert heading.endswith("in 5.00 s so far")
+
+
+def test_a_repository_of_several_nodes_says_where_each_went() -> None:
+    """To the controller's cache, to its own $DEST, to a node: three lines that are told apart."""
+    here = fetched("one", 1.0)
+    events = [
+        NodeBooted(node="ctrl", pid=1, directory="/", dest="/opt/stack"),
+        NodeBooted(node="n1", pid=1, directory="/", dest="/opt/stack"),
+        structs.replace(here, directory="/root/.cache/asyncstack/git/one-0123456789abcdef"),
+        here,
+        structs.replace(here, node="n1"),
+    ]
+    for table in (fetch_table(summarise(events), 100), stage_table(summarise(events), 100)):
+        first = next(index for index, line in enumerate(table) if line.plain.startswith("plugin"))
+        column = table[first].plain.index("node")
+        shown = [line.plain[column : column + 6].strip() for line in table[first + 1 :]]
+        assert shown == ["cache", "", "n1"]
+    assert "node" not in fetch_table(summarise(events[:-1]), 100)[0].plain
