@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +35,17 @@ def test_progress_is_left_out_and_a_timestamp_put_in() -> None:
 
 
 def test_output_that_can_not_be_written_does_not_end_the_run() -> None:
-    with Path("/dev/full").open("wb", buffering=0) as stream, JsonLines(stream) as display:
+    """But whoever reads what there is must not take it for all: the end is an error."""
+    with Path("/dev/full").open("wb", buffering=0) as stream:
+        display = JsonLines(stream)
         display.emit(Warned(code="c", message="m"))
+        display.emit(Warned(code="c", message="m"))
+        with pytest.raises(OSError, match="No space left"):
+            display.__exit__(None, None, None)
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb", buffering=0) as stream, JsonLines(stream) as display:
         display.emit(Warned(code="c", message="m"))
