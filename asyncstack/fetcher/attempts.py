@@ -185,7 +185,9 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
 def failed_by(error: OSError) -> Ended:
     """Return the failure that an error of the file system is."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, str(error))
+    where = f": {error.filename}" if error.filename else ""
+    words = f"{error.strerror}{where}" if error.strerror else str(error)
+    return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, words)
 
 
 def failed(failure: FailureClass, words: str) -> Ended:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from asyncstack.checkouts.values import FetchResult
 from asyncstack.checkouts.wording import hint_for
@@ -15,17 +17,33 @@ from asyncstack.model import FetchStatus, Suspicion
 
 __all__ = ["failure_of", "result_of"]
 
+_MIB = 1 << 20
+
 
 def failure_of(job: Job, ended: Ended, *, hint: str = "") -> FetchResult:
     """Return the result of a job that ended badly."""
-    failure = ended.failure or FailureClass.OTHER
+    failure, pinned = ended.failure or FailureClass.OTHER, bool(job.request.commit)
     return result_of(
         job,
         FetchStatus.FAILED,
         message=ended.words.strip() or f"git ended with status {ended.returncode}",
-        hint=hint or hint_for(failure, pinned=bool(job.request.commit)),
+        hint=hint or _where_to_make_room(job, failure) or hint_for(failure, pinned=pinned),
         failure=failure,
     )
+
+
+def _where_to_make_room(job: Job, failure: FailureClass) -> str:
+    """Name the one that is fuller, $DEST or the cache: git doesn't say where its disk is full."""
+    if failure is not FailureClass.DISK_FULL:
+        return ""
+    places = [str(Path(job.request.directory).parent), job.options.cache_directory]
+    free = {
+        place: shutil.disk_usage(place).free for place in places if place and Path(place).is_dir()
+    }
+    if not free:
+        return ""
+    fuller = min(free, key=lambda place: free[place])
+    return f"free some space in {fuller} ({free[fuller] // _MIB} MiB are left) and run it again"
 
 
 def result_of(

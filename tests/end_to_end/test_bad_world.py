@@ -118,7 +118,7 @@ def test_a_dest_that_is_no_absolute_path(lab: Lab) -> None:
 
 
 def test_no_space_left_for_a_clone(lab: Lab) -> None:
-    """git's own words say it, exit code 1, and $DEST holds neither the plugin nor a part of it."""
+    """Exit code 1 and the place to make room at; $DEST holds neither the plugin nor a part of it."""
     lab.plugin("large", "echo large\n", files={"large.bin": _incompressible(6_000_000)})
     lab.dest.mkdir()
     lab.write_conf(lab.enable("large"))
@@ -127,7 +127,8 @@ def test_no_space_left_for_a_clone(lab: Lab) -> None:
     outcome = lab.run("stack", wrapper=wrapper)
     assert outcome.code == 1
     assert "large fetch failed" in outcome.stderr
-    assert "No space left on device" in outcome.stderr
+    assert "│ No space left on device" in outcome.stderr
+    assert f"free some space in {lab.dest} (" in outcome.stderr
     assert not outcome.of(PhaseStarted)
     assert [name for name in outcome.stdout.split() if name != "data"] == []
 
