@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import Suspicion
 
-__all__ = ["about_contents", "about_resumed", "about_saved", "hint_for", "local_work"]
+__all__ = [
+    "about_contents",
+    "about_resumed",
+    "about_saved",
+    "about_unfiltered",
+    "hint_for",
+    "local_work",
+]
 
 _F = FailureClass
 _HINTS = {
@@ -86,6 +93,12 @@ def about_saved(directory: str, plugin: str, work: str, name: str) -> Suspicion:
     """Say to which ref local work was saved before an update went over it."""
     message = f"{directory} held work that was nowhere else ({work}); it is kept as {name}"
     return Suspicion("local-work-saved", message, plugin)
+
+
+def about_unfiltered(directory: str, plugin: str) -> Suspicion:
+    """Say that a clone is no partial one though one was asked for."""
+    message = f"{directory} is a whole clone: its server can't filter, as --filter asks"
+    return Suspicion("filter-ignored", message, plugin)
 
 
 def local_work(unfinished: str, files: Sequence[str], commits: Sequence[str]) -> str:

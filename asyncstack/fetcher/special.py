@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from asyncstack.checkouts.telling import warn
+from asyncstack.checkouts.wording import about_unfiltered
 from asyncstack.fetcher.attempts import Job, failed, try_all
 from asyncstack.fetcher.cache import Mirror
 from asyncstack.fetcher.checkout import write_repository
@@ -27,6 +29,7 @@ from asyncstack.git.urls import parse_url
 __all__ = ["clone_partial", "clone_shallow", "fetch_directly", "fetch_one_ref"]
 
 _OTHER_FORMAT = "mismatched algorithms"
+_UNFILTERED = "filtering not recognized by server"
 _SHA256_DIGITS = 64
 _FETCHED = re.compile(r"([0-9a-f]{40,64})\t[^\t]*\t(?:(branch|tag) '([^']+)')?")
 
@@ -185,6 +188,12 @@ async def clone_partial(job: Job, work: Path) -> tuple[Path, str] | Ended:
         filled = await _fill(job, tree, commit, git)
         if filled.ok:
             done = (tree, commit)
+            if _UNFILTERED in ended.words:
+                warn(
+                    about_unfiltered(job.request.directory, job.request.plugin),
+                    job.options.node,
+                    job.emit,
+                )
         return filled if not filled.ok else ended
 
     ended = await try_all(job, attempt, work)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncstack.events import Warned
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
@@ -114,7 +115,7 @@ async def test_shallow_pbr_project_is_warned_about(
 
 @pytest.mark.parametrize("able", [True, False], ids=["server can", "server can't"])
 async def test_filter(able: bool, served: Path, server: SmartHttp, bench: Bench) -> None:
-    """Blobs of old commits stay away where the server can; where it can't, all come."""
+    """Blobs of old commits stay away where the server can; where it can't, all come: it is said."""
     repository = make_repository(served / "big.git", commits=6, payload=1000)
     git("-C", repository, "config", "uploadpack.allowFilter", str(able).lower())
     commit_files(repository, {"data/0": "small", "data/1": "small"})
@@ -125,6 +126,7 @@ async def test_filter(able: bool, served: Path, server: SmartHttp, bench: Bench)
     assert git("-C", checkout, "describe", "--tags", "origin/stable/2025.1").strip() == "1.0.0"
     missing = git("-C", checkout, "rev-list", "--objects", "--all", "--missing=print").count("?")
     assert (missing > 0) == able
+    assert [event.code for event in bench.of(Warned)] == ([] if able else ["filter-ignored"])
 
 
 async def test_update_of_a_partial_clone(served: Path, server: SmartHttp, bench: Bench) -> None:
