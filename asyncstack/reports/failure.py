@@ -5,8 +5,9 @@ The same failure on several nodes is told once, with the nodes it happened on.
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
 from rich.text import Text
@@ -27,6 +28,9 @@ __all__ = ["failure_lines", "outcome_lines"]
 #: Lines of output that are shown of a failed step.
 TAIL_LINES = 20
 
+#: So many repositories that failed in the same way are told one by one.
+MANY_ALIKE = 3
+
 
 def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
     """Everything that a person needs to go on from the failures of a run.
@@ -35,7 +39,7 @@ def failure_lines(summary: Summary, root: Path, run: str = "") -> list[Text]:
     (`asyncstack logs <run>`; empty for the newest).
     """
     fetches = alike_fetches(summary, summary.failed_fetches)
-    blocks = [_fetch_block(summary, group) for group in fetches]
+    blocks = _fetch_blocks(summary, fetches)
     steps = alike_steps(summary, summary.failures)
     blocks += [_step_block(summary, group, root, run) for group in steps]
     copies = copy_failure_lines(summary)
@@ -175,6 +179,35 @@ def _fetch_title(summary: Summary, group: list[FetchFinished]) -> Text:
     if fetch.attempts > 1:
         title.append(f" and {fetch.attempts} tries")
     return title
+
+
+def _fetch_blocks(summary: Summary, groups: list[list[FetchFinished]]) -> list[list[Text]]:
+    """A block each; but where a server is gone for sixty repositories one block says it for all."""
+    causes: dict[Hashable, list[list[FetchFinished]]] = {}
+    for group in groups:
+        causes.setdefault(_cause(group[0]), []).append(group)
+    blocks = []
+    for group in groups:
+        first, *others = same = causes[_cause(group[0])]
+        if len(same) <= MANY_ALIKE:
+            blocks.append(_fetch_block(summary, group))
+        elif group is first:
+            names = ", ".join(_named(summary, other) for other in others)
+            blocks.append(
+                [*_fetch_block(summary, group), Text.assemble(("  also     ", "dim"), names)]
+            )
+    return blocks
+
+
+def _named(summary: Summary, group: list[FetchFinished]) -> str:
+    nodes = on_nodes(summary, group)
+    return f"{group[0].plugin} on {nodes}" if nodes else group[0].plugin
+
+
+def _cause(fetch: FetchFinished) -> Hashable:
+    """What a failure has in common with others: its words without its names and numbers."""
+    words = fetch.message.replace(fetch.url, "").replace(fetch.directory, "")
+    return fetch.status, fetch.hint, re.sub(r"\d+", "", words)
 
 
 def _fetch_block(summary: Summary, group: list[FetchFinished]) -> list[Text]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from asyncstack.events import (
     Event,
@@ -154,6 +155,29 @@ def test_the_same_fetch_that_failed_on_many_nodes_is_told_once(tmp_path: Path) -
         "  fatal: /srv/n1/ironic: no space left",
     ]
     assert text(*events, root=tmp_path).count("from     https://h/ironic") == 1
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_a_server_that_is_gone_is_told_once(count: int, tmp_path: Path) -> None:
+    """Few are told one by one, of many the first one with the names of the others."""
+    fetches = [
+        FetchFinished(
+            plugin=f"p{number}",
+            url=f"https://h/p{number}",
+            ref="master",
+            directory=f"/d/p{number}",
+            status=FetchStatus.FAILED,
+            message=f"fatal: unable to access 'https://h/p{number}/': refused after {number} ms",
+            hint="check that the server is up",
+        )
+        for number in range(count)
+    ]
+    other = msgspec.structs.replace(fetches[0], plugin="other", message="no branch 'x'", hint="ref")
+    told = text(*fetches, other, root=tmp_path)
+    assert told.count("way out") == told.count("✗") == (4 if count == 3 else 2)
+    assert "✗ other fetch failed" in told
+    assert all(f"p{number}" in told for number in range(count))
+    assert ("also     p1, p2, p3, " in told) == (count == 60)
 
 
 def test_a_fetch_that_was_cancelled_needs_no_reason() -> None:
