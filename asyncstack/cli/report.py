@@ -54,6 +54,8 @@ def report(
     if fetch and output_format is ReportFormat.TABLE:
         from asyncstack.reports.fetches import stage_table
 
+        if not summary.fetches:
+            typer.echo(f"run {summary.run_id} fetched nothing", err=True)
         print_lines(stage_table(summary, terminal_width()))
         return
     if output_format is ReportFormat.TABLE:

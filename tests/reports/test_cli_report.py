@@ -17,7 +17,7 @@ import pytest
 from asyncstack.cli.logs import logs
 from asyncstack.cli.report import ReportFormat, report, runs
 from asyncstack.errors import RunDirectoryError, SettingsError
-from asyncstack.events import Event, RunFinished, encode
+from asyncstack.events import Event, RunFinished, RunStarted, encode
 from asyncstack.journal import RecordedNode, RunDirectory, RunRecord
 from asyncstack.model import Mode, PhaseKey, Status
 from tests.helpers.journals import step
@@ -74,6 +74,13 @@ def test_report_prints_json_and_csv(
     assert json.loads(capsysbinary.readouterr().out)["command"] == "stack"
     report(golden_run.run_id, ReportFormat.CSV)
     assert capsysbinary.readouterr().out.startswith(b"kind,node,mode,phase,plugin")
+
+
+def test_a_run_without_fetches_has_no_times_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said, for no table at all looks like a mistake."""
+    append(new_run("20260102-000000-bbbb"), RunStarted(run_id="r", command="fetch", version="0"))
+    report(None, output_format=ReportFormat.TABLE, fetch=True)
+    assert capsys.readouterr() == ("", "run r fetched nothing\n")
 
 
 def test_a_run_that_is_not_there_is_the_users_mistake() -> None:
