@@ -23,17 +23,21 @@ Span = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading (its lines, the last one nearest to the cells) and a cell for each row."""
+    """A heading (its lines, the last one nearest to the cells) and a cell for each row.
+
+    `least` is its width at least, where cells change while somebody looks.
+    """
 
     heading: tuple[str, ...]
     cells: tuple[Span, ...]
     right: bool = True
+    least: int = 0
 
     @property
     def width(self) -> int:
         """Its widest line, in terminal cells."""
         texts = (*self.heading, *(text for text, _ in self.cells))
-        return max((cell_len(text) for text in texts), default=0)
+        return max((self.least, *(cell_len(text) for text in texts)))
 
 
 def width(columns: Sequence[Column]) -> int:

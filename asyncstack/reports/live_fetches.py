@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from rich.text import Text
 
@@ -33,7 +34,7 @@ def fetch_lines(state: LiveState, now: float, room: int, height: int) -> list[Te
     if not shown:
         return [heading]
     names, fetches = [name for name, _ in shown], [fetch for _, fetch in shown]
-    return [heading, *lines(_fetch_columns(names, fetches, now, room))[1:]]
+    return [heading, *lines(_fetch_columns(names, fetches, state.plugins, now, room))[1:]]
 
 
 def _in_all(state: LiveState) -> str:
@@ -74,27 +75,34 @@ def _together(fetches: list[FetchState]) -> FetchState:
 
 
 def _fetch_columns(
-    names: list[str], fetches: list[FetchState], now: float, room: int
+    names: list[str], fetches: list[FetchState], known: Iterable[str], now: float, room: int
 ) -> list[Column]:
+    """Wide enough for whatever comes, so that nothing jumps while it changes; `known` are all names."""
     name_room = min(NAME_ROOM, max(8, room // 3))
+    longest = max((len(shortened(name, name_room)) for name in known), default=0)
     progress = Column(("",), tuple(_progress(fetch) for fetch in fetches), right=False)
-    objects = Column(("",), tuple((_objects(fetch), "dim") for fetch in fetches))
+    objects = Column(("",), tuple((_objects(fetch), "dim") for fetch in fetches), least=9)
+    rate = Column(("",), tuple((_rate(fetch.bytes_per_s), "dim") for fetch in fetches), least=8)
     columns = [
         Column(
-            ("",), tuple((f"  {shortened(name, name_room)}", "") for name in names), right=False
+            ("",),
+            tuple((f"  {shortened(name, name_room)}", "") for name in names),
+            right=False,
+            least=2 + longest,
         ),
-        Column(("",), tuple((_stage(fetch, now), "dim") for fetch in fetches), right=False),
+        Column(
+            ("",), tuple((_stage(fetch, now), "dim") for fetch in fetches), right=False, least=10
+        ),
         progress,
-        Column(("",), tuple((_percent(fetch), "") for fetch in fetches)),
-        objects,
-        Column(("",), tuple((size(f.received_bytes), "") for f in fetches)),
-        Column(("",), tuple((_rate(fetch.bytes_per_s), "dim") for fetch in fetches)),
+        Column(("",), tuple((_percent(fetch), "") for fetch in fetches), least=5),
+        Column(("",), tuple((size(f.received_bytes), "") for f in fetches), least=6),
         Column(("",), tuple((clock(now - fetch.since), "cyan") for fetch in fetches)),
+        objects,  # last those that come and go
+        rate,
     ]
-    columns = [column for column in columns if column.width]
-    for repeats in (progress, objects):  # what the percentage says
+    for dispensable in (progress, objects, rate):  # the percentage says it, and the sum of all
         if width(columns) > room:
-            columns = [column for column in columns if column is not repeats]
+            columns = [column for column in columns if column is not dispensable]
     return columns
 
 

@@ -76,8 +76,8 @@ def test_the_view_never_outgrows_the_screen(events: list[Event], room: int, heig
 def test_a_clone_shows_stage_percentage_and_bytes() -> None:
     started = FetchStarted(plugin="ironic", url="u", ref="master", directory="d")
     text = shown(started, PROGRESS, now=63.0)
-    assert "ironic  receiving  █" in text
-    assert "61 %  42 MB" in text
+    assert "ironic  receiving   █" in text
+    assert "61 %   42 MB" in text
     assert "1:03" in text
 
 

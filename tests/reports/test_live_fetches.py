@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from asyncstack.events import Event, FetchFinished, FetchProgress, FetchRetried, PluginRegistered
+import pytest
+
+from asyncstack.events import (
+    Event,
+    FetchFinished,
+    FetchProgress,
+    FetchRetried,
+    FetchStarted,
+    PluginRegistered,
+)
 from asyncstack.model import FetchStatus
 from asyncstack.reports.live_fetches import fetch_lines
 from asyncstack.reports.live_state import LiveState
@@ -57,6 +66,22 @@ def test_what_has_been_received_stays_counted() -> None:
     heading, line = shown(RECEIVING, resolving)
     assert heading == "fetch  0 done, 1 running, 3.0 MB, 100 objects"
     assert "7/90" in line
+
+
+@pytest.mark.parametrize("room", [100, 60])
+def test_nothing_jumps_while_it_goes_on(room: int) -> None:
+    """From the first word to a full line, and when one with a longer name begins, all stays where it is."""
+    registered = [
+        PluginRegistered(node="n", plugin=name, url="u", ref="master", directory=f"/d/{name}")
+        for name in ("ironic", "networking-generic-switch", "heat")
+    ]
+    started = FetchStarted(plugin="ironic", url="u", ref="master", directory="/d/ironic")
+    begun = shown(*registered, started, room=room)[1]
+    going = shown(*registered, started, RECEIVING, room=room)[1]
+    assert begun.index("connecting") == going.index("receive")
+    assert begun.index("0 B") + len("0 B") == going.index("3.0 MB") + len("3.0 MB")
+    assert begun.index("0:00") == going.index("0:00")
+    assert len(going) <= room
 
 
 def test_those_that_have_no_turn_yet() -> None:
