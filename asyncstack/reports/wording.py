@@ -90,10 +90,12 @@ def _words(event: Event) -> str:  # noqa: C901, PLR0911, PLR0912 – one line a 
 
 
 def _retried(event: FetchRetried) -> str:
-    tries = f"try {event.attempt} failed ({event.reason})"
+    again = (
+        f", again in {duration(event.delay_s)}" if event.delay_s else ""
+    )  # another source at once
     words = essence(event.message)
     said = f": {words}" if words else ""
-    return f"fetch {event.plugin}: {tries}, again in {duration(event.delay_s)}{said}"
+    return f"fetch {event.plugin}: try {event.attempt} failed ({event.reason}){again}{said}"
 
 
 def _fetched(event: FetchFinished) -> str:

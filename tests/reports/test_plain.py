@@ -103,6 +103,17 @@ def test_beginnings_and_skipped_steps_are_for_the_verbose() -> None:
             "fetch p: try 1 failed (throttled), again in 2.00 s: fatal: HTTP 429",
         ),
         (
+            FetchRetried(
+                plugin="p",
+                url="u",
+                attempt=2,
+                reason="not-found",
+                message="next source: https://h/p: fatal: not found",
+                delay_s=0.0,
+            ),
+            "fetch p: try 2 failed (not-found): next source: https://h/p: fatal: not found",
+        ),
+        (
             FetchFinished(
                 plugin="p",
                 url="u",
