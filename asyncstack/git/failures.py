@@ -120,6 +120,8 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"does not exist",
             r"[Nn]o such (?:repository|file or directory)",
             r"No such file or directory",
+            r"URL using bad/illegal format",
+            r"URL rejected",
         ],
     ),
     (_F.REFUSED_BY_US, [r"transport '.*' not allowed", r"protocol .* not (?:supported|allowed)"]),

@@ -177,6 +177,11 @@ def test_progress() -> None:
         ("kex_exchange_identification: Connection closed by remote host", FailureClass.THROTTLED),
         ("fatal: unable to access 'x': The requested URL returned error: 502", FailureClass.SERVER),
         ("fetch-pack: 5329 bytes of body are still expected", FailureClass.RESET),
+        (
+            "fatal: unable to access 'http://h:x/p/': URL using bad/illegal format or missing URL",
+            FailureClass.NOT_FOUND,
+        ),
+        ("fatal: unable to access 'http://h:x/p/': URL rejected: Port", FailureClass.NOT_FOUND),
         ("fatal: couldn't find remote ref nope", FailureClass.REF_NOT_FOUND),
         ("fatal: remote error: upload-pack: not our ref 0123", FailureClass.REF_NOT_FOUND),
         (
