@@ -812,8 +812,12 @@ cd "$TOP_DIR" || exit 70
 # shellcheck source=/dev/null
 source "$TOP_DIR/functions"
 GetDistro
+# Not before override_defaults.
+# shellcheck disable=SC2034
+_asyncstack_services_later=1
 # shellcheck source=/dev/null
 source "$TOP_DIR/stackrc"
+unset _asyncstack_services_later
 _asyncstack_move_dest
 # What a plugin finds after each of its neighbours: see _asyncstack_restore. Taken after localrc,
 # which is the user's own and may want what it sets.

@@ -254,3 +254,16 @@ def test_long_names_urls_and_secrets_are_not_cut(tmp_path: Path) -> None:
     lab.plugin("good", "echo good\n")
     lab.write_conf(lab.enable("good"))
     assert lab.run("stack").code == 0
+
+
+def test_override_defaults_come_before_the_defaults_of_core_services(tmp_path: Path) -> None:
+    """A plugin sets what is not set yet; localrc wins over it, and it over DevStack's libraries."""
+    lab = Lab(tmp_path)
+    override = "".join(
+        f"{name}=${{{name}:-mine}}\n" for name in ("Q_AGENT", "PHYSICAL_NETWORK", "OVS_BRIDGE")
+    )
+    show = 'echo "$Q_AGENT $PHYSICAL_NETWORK $OVS_BRIDGE $Q_PLUGIN" >"$DATA_DIR/seen"\n'
+    lab.plugin("good", "echo good\n", override=override, settings=show)
+    lab.write_conf("OVS_BRIDGE=from-localrc\n" + lab.enable("good"))
+    assert lab.run("stack").code == 0
+    assert (lab.dest / "data/seen").read_text() == "mine mine from-localrc ml2\n"

@@ -14,6 +14,7 @@ TOP_DIR=$TREE FILES=$TREE/files
 # shellcheck source=/dev/null
 source "$TREE/functions"
 GetDistro
+_asyncstack_services_later=1
 # shellcheck source=/dev/null
 source "$TREE/stackrc"
 
