@@ -66,6 +66,24 @@ http://192.0.2.1/identity /etc/neutron/neutron.conf /opt/stack/horizon /opt/stac
 good"
 }
 
+case_variables_of_core_services() {
+    is "$(fresh 'source $TREE/stackrc
+        echo $GLANCE_SERVICE_PROTOCOL $NOVA_SERVICE_PROTOCOL://$NOVA_SERVICE_HOST:$NOVA_SERVICE_PORT $PLACEMENT_SERVICE_PROTOCOL
+        echo $Q_PROTOCOL $Q_META_DATA_IP $Q_ML2_TENANT_NETWORK_TYPE $OVN_NB_REMOTE $OVSDB_SERVER_LOCAL_HOST
+        echo $OVS_TUNNEL_BRIDGE $CINDER_ENABLED_BACKENDS $SWIFT_REPLICAS_SEQ
+        GLOBAL_VENV=False; source $TREE/lib/services; echo $Q_RR_COMMAND; echo $Q_RR_DAEMON_COMMAND')" \
+        "http http://192.0.2.1:8774 http
+http 192.0.2.1 geneve tcp:192.0.2.1:6641 127.0.0.1
+br-tun lvm:lvmdriver-1 1
+sudo /usr/local/bin/neutron-rootwrap /etc/neutron/rootwrap.conf
+sudo /usr/local/bin/neutron-rootwrap-daemon /etc/neutron/rootwrap.conf"
+    is "$(fresh 'ENABLED_SERVICES=tls-proxy Q_USE_ROOTWRAP=False SWIFT_REPLICAS=3; source $TREE/stackrc
+        echo $GLANCE_SERVICE_PROTOCOL $NOVA_SERVICE_PROTOCOL $PLACEMENT_SERVICE_PROTOCOL $Q_PROTOCOL
+        echo $OVN_SB_REMOTE $Q_RR_COMMAND $SWIFT_REPLICAS_SEQ')" \
+        "https https https https
+ssl:192.0.2.1:6642 sudo 1 2 3"
+}
+
 case_openrc() {
     is "$(fresh 'source $TREE/openrc admin project; env | grep ^OS_ | sort | tr "\n" " "')" \
         "OS_AUTH_TYPE=password OS_AUTH_URL=http://192.0.2.1/identity OS_PASSWORD=secret OS_PROJECT_DOMAIN_ID=default OS_PROJECT_NAME=project OS_REGION_NAME=RegionOne OS_USERNAME=admin OS_USER_DOMAIN_ID=default "
