@@ -175,7 +175,7 @@ _asyncstack_restore_options() {
 
 _asyncstack_set_traps() {
     builtin trap '_asyncstack_on_error "$?" "$LINENO" "$BASH_COMMAND" "$-"' ERR
-    builtin trap '_asyncstack_on_exit "$?"' EXIT
+    builtin trap '_asyncstack_on_exit "$?" "$BASH_COMMAND"' EXIT
     builtin trap - DEBUG RETURN HUP INT QUIT PIPE TERM USR1 USR2 ALRM CHLD
 }
 
@@ -193,6 +193,7 @@ _asyncstack_on_error() {
         [[ ${BASH_SOURCE[1]:-} == "${BASH_SOURCE[0]}" ]] && return 0
         _asyncstack_error=("$1" "${BASH_SOURCE[1]:-}" "$2" "$3")
     elif ((BASHPID == $$)); then
+        _asyncstack_told=1
         _asyncstack_emit error "$1" "${BASH_SOURCE[1]:-}" "$2" "$3"
         _asyncstack_frames 2 "$2"
     else
@@ -218,20 +219,45 @@ _asyncstack_frames() {
 exit() {
     local status=${1-$?}
     if ((BASHPID == $$)); then
+        _asyncstack_told=1
         _asyncstack_emit exit-called "$status" "${BASH_SOURCE[1]:-}" "${BASH_LINENO[0]}"
         _asyncstack_frames 2 "${BASH_LINENO[0]}"
     fi
     if (($#)); then builtin exit "$@"; else builtin exit "$status"; fi
 }
 
+# _asyncstack_on_exit STATUS COMMAND
 _asyncstack_on_exit() {
     { builtin set +xeuk +o posix; builtin unset -f local; } 2>/dev/null
     local IFS=$' \t\n' _asyncstack_time _asyncstack_sampled
     _asyncstack_clock
     _asyncstack_sample
+    if (($1 && $1 <= 128)) && [[ ${_asyncstack_serving:-} == 1 && -z ${_asyncstack_told:-} &&
+        ${BASH_SOURCE[1]:-} != "${BASH_SOURCE[0]}" ]]; then
+        _asyncstack_tell_end "$@"
+    fi
     builtin printf '%s\036%s\037exiting\037%s\037%s\037%s\n' "${_asyncstack_held:-}" \
         "$_asyncstack_nonce" "$1" "$_asyncstack_time" "$_asyncstack_sampled" >&250 ||
         _asyncstack_mute
+}
+
+# _asyncstack_tell_end STATUS COMMAND: what bash has ended without a word to the ERR trap, as it does when a
+# file to `source` isn't there or ${NAME?} has no value. By then it has forgotten the line; the text of the
+# command has it, if it stands there once.
+_asyncstack_tell_end() {
+    local file=${BASH_SOURCE[2]} found=0 number lines=()
+    [[ ! -f $file || ! -r $file ]] || builtin mapfile -t lines <"$file"
+    for number in "${!lines[@]}"; do
+        [[ ${lines[number]%%#*} == *"${2%%$'\n'*}"* ]] || continue
+        ((found == 0)) || { found=0; break; }
+        ((found = number + 1))
+    done
+    _asyncstack_emit error "$1" "$file" "$found" "$2"
+    if ((found)); then
+        _asyncstack_frames 3 "$found"
+    else
+        _asyncstack_frames 4 "${BASH_LINENO[2]}"
+    fi
 }
 
 # Phases
@@ -798,7 +824,7 @@ declare -fr _asyncstack_{await_packages,begin,check_dest,check_syntax,checkout,c
 emit_secret,end,ends_with_login,facts,frames,inspect,is_at_head,move_dest,mute,name_of,\
 on_error,on_exit,override_defaults,package_lock,packed,packs,phase,preflight,prepare,\
 print,report_boot,repositories,restore,restore_options,run_extras,run_plugin,sample,\
-serve,set_traps,settings,survey,survey_one,verify}
+serve,set_traps,settings,survey,survey_one,tell_end,verify}
 declare -fr plugin_override_defaults load_plugin_settings run_plugins
 _asyncstack_clean_environment
 _asyncstack_facts

@@ -70,9 +70,13 @@ def test_the_step_has_failed_and_what_comes_after_it_never_begins(
         ("set-plus-e-and-fails", {"exit_code": 4, "message": "returned 4"}),
         ("exit-trap-hides-failure", {"exit_code": 0, "message": "ended the shell"}),
         ("execs-true", {"exit_code": 0, "message": "`exec`"}),
-        ("unbound", {"message": "see the output"}),
+        ("unbound", {"exit_code": 1, "command": 'echo "$no_such_variable"', "line": 4}),
         ("divides-by-zero", {"exit_code": 1, "message": "bash's own error"}),
         ("noexec", {"exit_code": 0}),
+        (
+            "sources-nothing",
+            {"exit_code": 1, "command": 'source "$DEST/no-such/bin/activate"', "line": 3},
+        ),
         ("kills-term", {"message": "ended by SIGTERM"}),
         ("kills-its-group", {"message": "ended by SIGTERM"}),
         ("closes-everything", {}),
@@ -101,6 +105,12 @@ def test_the_call_stack_is_bashs_own(outcomes: dict[str, Outcome]) -> None:
     ]
     assert {Path(f.path).name for f in step.stack} == {"plugin.sh"}
     assert b"never printed" not in outcomes["fails-deep-inside"].log("fails-deep-inside")
+
+
+def test_what_bash_ends_by_itself_has_a_call_stack_as_well(outcomes: dict[str, Outcome]) -> None:
+    """The line that bash has forgotten is that of the command's text."""
+    step = outcomes["sources-nothing"].step("sources-nothing")
+    assert [(f.function, f.line) for f in step.stack] == [("activate", 3), ("source", 8)]
 
 
 def test_an_exit_has_a_call_stack_as_well(outcomes: dict[str, Outcome]) -> None:
