@@ -381,3 +381,20 @@ case_what_a_kill_has_cut_is_put_back() {
     )
     file_is f.ini $'[a]\nb = s\n'
 }
+
+case_a_file_whose_directory_is_not_there() {
+    local status f
+    # shellcheck source=/dev/null
+    source "$TREE/functions-common"
+    for f in /etc/neutron/no-such/x.ini no/such/y.ini; do
+        status=0
+        iniset "$f" a b c 2>errors || status=$?
+        is "$status" 1
+        has "$(<errors)" "can't write $f: there is no directory ${f%/*}"
+    done
+    no grep -q DevStack errors
+    has "$(events)" "warning|no-directory|can't write /etc/neutron/no-such/x.ini: there is no directory /etc/neutron/no-such, which DevStack's lib/neutron makes; run with --devstack DIR|"
+    iniset here.ini a b c
+    iniset ./there.ini a b c
+    is "$(<there.ini)" "$(<here.ini)"
+}
