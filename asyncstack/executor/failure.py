@@ -34,6 +34,7 @@ class Evidence:
         self._frames: list[Frame] = []
         self._die: m.Die | None = None
         self._missing: m.Missing | None = None
+        self._warning: m.Warning_ | None = None
         self.reason = ""
 
     def feed(self, message: m.Message) -> None:
@@ -50,6 +51,8 @@ class Evidence:
                 self._die = message
             case m.Missing():
                 self._missing = message
+            case m.Warning_():
+                self._warning = message
             case m.Reason(text):
                 self.reason = text
             case _:
@@ -79,8 +82,12 @@ class Evidence:
         if not 0 < inside < len(cause.stack):
             return cause
         called, caller = cause.stack[inside - 1], cause.stack[inside]
-        message = cause.message or f"{cause.command} ({cause.location})"
-        return Cause(message, called.function, f"{caller.path}:{caller.line}", cause.stack[inside:])
+        place = f"{caller.path}:{caller.line}"
+        # What the library has warned of at this very line says it better than a command of its own.
+        warning = self._warning
+        warned = warning.text if warning and _place(warning.path, warning.line) == place else ""
+        message = cause.message or warned or f"{cause.command} ({cause.location})"
+        return Cause(message, called.function, place, cause.stack[inside:])
 
     def _innermost(  # noqa: PLR0911 – one for each kind of evidence, the strongest first
         self, status: int, mode: Mode, directory: str, plugin: str, *, ended: bool

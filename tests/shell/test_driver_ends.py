@@ -77,6 +77,10 @@ def test_the_step_has_failed_and_what_comes_after_it_never_begins(
             "sources-nothing",
             {"exit_code": 1, "command": 'source "$DEST/no-such/bin/activate"', "line": 3},
         ),
+        (
+            "ini-without-directory",
+            {"exit_code": 1, "command": "iniset", "line": 3, "message": "there is no directory"},
+        ),
         ("kills-term", {"message": "ended by SIGTERM"}),
         ("kills-its-group", {"message": "ended by SIGTERM"}),
         ("closes-everything", {}),

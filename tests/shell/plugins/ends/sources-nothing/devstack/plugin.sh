@@ -1,4 +1,4 @@
-# A file to source that isn't there ends bash without the ERR trap.
+# shellcheck shell=bash disable=all
 activate() {
     source "$DEST/no-such/bin/activate"
     echo "never printed"
