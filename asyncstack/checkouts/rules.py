@@ -36,6 +36,7 @@ class State(enum.Enum):
     EMPTY = "empty"
     NO_CHECKOUT = "no-checkout"
     NO_COMMIT = "no-commit"
+    UNBORN = "unborn"
     NO_FILES = "no-files"
     INTERRUPTED = "interrupted"
     CHECKOUT = "checkout"
@@ -87,6 +88,10 @@ _BROKEN = {
     State.EMPTY: "is an empty directory, not a checkout",
     State.NO_CHECKOUT: "is a directory, but no git checkout",
     State.NO_COMMIT: "is a git checkout without a commit: a clone was cut off there",
+    State.UNBORN: (
+        "is a git checkout whose HEAD has no commit, but that holds refs or files: somebody's work, "
+        "not a clone that was cut off"
+    ),
     State.NO_FILES: "is a git checkout whose files were never written: a clone was cut off there",
 }
 
@@ -137,6 +142,8 @@ def decide(
         case broken:
             words = f"{directory} {_BROKEN[broken]}"
             hint = "remove it and fetch again"
+            if broken is State.UNBORN:
+                hint = "commit there or check out a branch that has a commit, or move it away and fetch again"
             return Decision(Action.FAIL, FailureClass.NOT_FOUND, words, hint)
 
 

@@ -31,7 +31,7 @@ def inspect(directory: Path) -> Found:
     git_dir = directory / ".git"
     try:
         state = _outside(directory, git_dir)
-        return _inside(git_dir) if state is State.CHECKOUT else Found(state, git_dir)
+        return _inside(directory, git_dir) if state is State.CHECKOUT else Found(state, git_dir)
     except OSError as error:
         return Found(State.UNREADABLE, git_dir, problem=str(error))
 
@@ -50,13 +50,14 @@ def _outside(directory: Path, git_dir: Path) -> State:
     return State.CHECKOUT
 
 
-def _inside(git_dir: Path) -> Found:
+def _inside(directory: Path, git_dir: Path) -> Found:
     refs = read_refs(git_dir)
     head = head_of(git_dir, refs)
     if head.unknown:
         return Found(State.UNKNOWN, git_dir)
     if not head.commit:
-        return Found(State.NO_COMMIT, git_dir)
+        in_use = refs.names or _is_in_use(directory, git_dir)
+        return Found(State.UNBORN if in_use else State.NO_COMMIT, git_dir)
     state = State.CHECKOUT
     if not (git_dir / "index").exists():
         state = State.NO_FILES
@@ -71,3 +72,10 @@ def _inside(git_dir: Path) -> Found:
         unfinished=unfinished(git_dir),
         refs=refs,
     )
+
+
+def _is_in_use(directory: Path, git_dir: Path) -> bool:
+    """Say whether somebody has worked there: a clone makes these files once HEAD has its commit."""
+    made_later = (git_dir / "index", git_dir / "logs" / "HEAD")
+    beside = any(path.name != git_dir.name for path in directory.iterdir())
+    return beside or any(path.exists() for path in made_later)

@@ -199,7 +199,8 @@ class Session:
     async def _ask_git(self, job: Job, found: Found) -> Found:
         commit = await resolve_commit(job.git, found.git_dir, "HEAD")
         if not commit:
-            return Found(State.NO_COMMIT, found.git_dir)
+            refs = await job.git.at(found.git_dir).run("for-each-ref", "--count=1")
+            return Found(State.UNBORN if refs.stdout else State.NO_COMMIT, found.git_dir)
         where = await job.git.at(found.git_dir).run("rev-parse", "--absolute-git-dir")
         begun = unfinished(Path(where.stdout.strip() or found.git_dir))
         return Found(State.UNKNOWN, found.git_dir, commit=commit, unfinished=begun)

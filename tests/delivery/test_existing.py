@@ -301,6 +301,15 @@ async def test_what_is_no_checkout(make: object, says: str, lab: Lab) -> None:
     assert result.status is FetchStatus.FAILED
     assert says in result.message
     assert "remove it" in result.hint
+
+
+async def test_a_head_without_a_commit_is_no_cut_clone(lab: Lab, origin: Path) -> None:
+    """Other branches would be lost with it: nobody is told to remove it."""
+    git("clone", "-q", origin, lab.dest / "plugin")
+    git("-C", lab.dest / "plugin", "checkout", "-q", "--orphan", "new")
+    result = await lab.one(update=True)
+    assert "HEAD has no commit" in result.message
+    assert "move it away" in result.hint
     assert len(lab.transport.commands) == 1
 
 

@@ -110,6 +110,47 @@ async def test_no_checkout_is_an_error(
     assert server.requests == []
 
 
+def make_orphan(path: Path, url: str) -> None:
+    git("clone", "-q", url, path)
+    git("-C", path, "checkout", "-q", "--orphan", "new")
+
+
+def make_orphan_of_detached(path: Path, url: str) -> None:
+    git("clone", "-q", "--no-checkout", url, path)
+    git("-C", path, "checkout", "-q", "--detach")
+    git("-C", path, "branch", "-D", "-q", "master")
+    git("-C", path, "checkout", "-q", "--orphan", "new")
+    git("-C", path, "rm", "-rqf", ".")
+
+
+def make_linked_orphan(path: Path, url: str) -> None:
+    main = path.parent.parent / "main"
+    git("clone", "-q", url, main)
+    git("-C", main, "worktree", "add", "-q", "--detach", path)
+    git("-C", path, "checkout", "-q", "--orphan", "new")
+
+
+def make_begun(path: Path, url: str) -> None:
+    git("init", "-q", path)
+    (path / "work").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    "make", [make_orphan, make_orphan_of_detached, make_linked_orphan, make_begun]
+)
+async def test_a_head_without_a_commit_is_no_cut_clone(
+    make: object, server: SmartHttp, bench: Bench
+) -> None:
+    """Other branches would be lost with it: nobody is told to remove it."""
+    assert callable(make)
+    make(bench.dest / "plugin", server.url("plugin.git"))
+    result = await bench.one(server.url("plugin.git"))
+    assert result.status is FetchStatus.FAILED
+    assert "HEAD has no commit" in result.message
+    assert "move it away" in result.hint
+    assert "remove" not in result.hint
+
+
 async def test_error_on_clone(server: SmartHttp, bench: Bench) -> None:
     """ERROR_ON_CLONE: a missing checkout is an error, one that is there isn't."""
     result = await bench.one(server.url("plugin.git"), error_on_clone=True)

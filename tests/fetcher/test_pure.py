@@ -154,6 +154,7 @@ def found(state: State = State.CHECKOUT, **facts: object) -> Found:
         (State.EMPTY, FetchOptions(), Action.FAIL),
         (State.NO_CHECKOUT, FetchOptions(), Action.FAIL),
         (State.NO_COMMIT, FetchOptions(update=True), Action.FAIL),
+        (State.UNBORN, FetchOptions(update=True), Action.FAIL),
         (State.NO_FILES, FetchOptions(), Action.FAIL),
         (State.NOT_A_DIRECTORY, FetchOptions(), Action.FAIL),
         (State.UNREADABLE, FetchOptions(), Action.FAIL),

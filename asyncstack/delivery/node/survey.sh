@@ -29,6 +29,12 @@ find_local() {
     done
 }
 
+# Has somebody worked in it? A clone makes all of these once HEAD has its commit, or just before.
+in_use() {
+    [ -e "$directory/.git/index" ] || [ -e "$directory/.git/logs/HEAD" ] ||
+        [ "$(ls -A "$directory")" != .git ] || [ -n "$(repository "$directory" for-each-ref --count=1)" ]
+}
+
 look() {
     head= branch= origin= unfinished= local_commit= reduced=
     if [ ! -e "$directory" ]; then
@@ -46,7 +52,10 @@ look() {
     [ -d "$directory/.git" ] && [ ! -r "$directory/.git/HEAD" ] && [ -e "$directory/.git/HEAD" ] && return
     find_head "$directory"
     state=no-commit
-    [ -n "$head" ] || return
+    if [ -z "$head" ]; then
+        in_use && state=unborn
+        return
+    fi
     state=unknown git_dir=$directory/.git
     if [ ! -d "$git_dir" ]; then
         git_dir=$(repository "$directory" rev-parse --absolute-git-dir)
