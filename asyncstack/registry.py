@@ -6,6 +6,7 @@ may be more than that.
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote
@@ -13,13 +14,22 @@ from urllib.parse import unquote
 from asyncstack.errors import PluginError
 from asyncstack.model import Plugin
 
-__all__ = ["FORBIDDEN_IN_REF", "PROTOCOLS", "problem_of", "secrets_in", "url_problem", "validate"]
+__all__ = [
+    "FORBIDDEN_IN_REF",
+    "PROTOCOLS",
+    "absolute_url",
+    "problem_of",
+    "secrets_in",
+    "url_problem",
+    "validate",
+]
 
 #: Of the URLs that git may be given. `ext::` runs any command; others nobody serves.
 PROTOCOLS = ("https", "http", "ssh", "git", "file")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_RELATIVE = ("./", "../")
 _USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)@")
 # Also of what is no URL yet: https:/user:password@host
 _BEFORE_AT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:/+)[^/]*@")
@@ -42,6 +52,11 @@ def secrets_in(url: str) -> list[str]:
         return []
     user, colon, password = found[1].partition(":")
     return [password, unquote(password)] if colon else [user] if len(user) >= _TOKEN_LENGTH else []
+
+
+def absolute_url(url: str, folder: str) -> str:
+    """Return a path that is relative as it is from a folder, as `git clone` does; any other URL as it is."""
+    return os.path.normpath(f"{folder}/{url}") if url.startswith(_RELATIVE) else url
 
 
 def validate(plugins: Iterable[Plugin]) -> list[PluginError]:
@@ -105,7 +120,13 @@ def _protocol_problem(url: str) -> tuple[str, str] | None:
             return None
         problem = f"the URL's protocol {protocol!r} is not allowed"
         return problem, f"use one of {', '.join(PROTOCOLS)}"
-    if url.startswith(("/", "./", "../", "~")) or _SCP_LIKE.match(url):
+    if url.startswith(_RELATIVE):
+        problem = f"the URL {_shown(url)} is relative, and it can't be known to which directory"
+        return (
+            problem,
+            "write an absolute path, or leave out --fetch-from node: the controller knows",
+        )
+    if url.startswith(("/", "~")) or _SCP_LIKE.match(url):
         return None
     return (
         f"{_shown(url)} is no URL",

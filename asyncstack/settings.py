@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from asyncstack.model import Command, PhaseSelection
 
-__all__ = ["THROUGH", "FetchSettings", "NodeSettings", "RunSettings"]
+__all__ = ["THROUGH", "FetchSettings", "NodeSettings", "RunSettings", "working_directory"]
 
 #: Where a node begins that has nothing left to do.
 THROUGH = "-"
@@ -68,6 +68,7 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     `copies_first` are the phases, left out now, whose copies between nodes are still to be made;
     `begin_at` is the phase with which a node begins that is through with those before it; `THROUGH`
     is for one that is only there for its files. `resumes` is the id of the run whose rest it is.
+    `working_directory` is where it was asked for, '' for the current one.
     """
 
     local_conf: Path = Path("local.conf")
@@ -82,3 +83,12 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     copies_first: tuple[str, ...] = ()
     begin_at: dict[str, str] = field(default_factory=dict)
     resumes: str = ""
+    working_directory: str = ""
+
+
+def working_directory() -> str:
+    """The current directory; '' if it has been removed."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""

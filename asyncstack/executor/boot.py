@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from asyncstack.errors import (
     AsyncstackError,
@@ -15,6 +16,7 @@ from asyncstack.errors import (
 )
 from asyncstack.executor.failure import SIGNALLED, signal_name
 from asyncstack.model import Plugin, Suspicion
+from asyncstack.registry import absolute_url
 from asyncstack.runtime import messages as m
 
 __all__ = ["Boot", "BootCollector"]
@@ -34,6 +36,11 @@ class Boot(Struct, frozen=True, kw_only=True):
     def dest(self) -> str:
         """The node's $DEST."""
         return self.variables.get("DEST", "")
+
+    def seen_from(self, folder: str) -> Boot:
+        """The same with URLs that mean the same elsewhere: a relative path is that from a folder."""
+        plugins = [replace(p, url=absolute_url(p.url, folder)) for p in self.plugins]
+        return replace(self, plugins=tuple(plugins))
 
 
 class _Draft(Struct):

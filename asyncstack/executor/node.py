@@ -62,9 +62,15 @@ class NodeRun:
         self._tracker: NodeTracker | None = None
         self._stopped = False
 
-    async def boot(self, localrc_path: Path, on_secret: Callable[[str], None]) -> Boot:
-        """Wait until the driver has evaluated localrc: see `hear_boot`."""
-        self.boot_result = await hear_boot(self._conversation, localrc_path, on_secret)
+    async def boot(
+        self, localrc_path: Path, on_secret: Callable[[str], None], folder: str = ""
+    ) -> Boot:
+        """Wait until the driver has evaluated localrc: see `hear_boot`.
+
+        `folder` is what relative paths of repositories begin at; '': they stay as they are.
+        """
+        booted = await hear_boot(self._conversation, localrc_path, on_secret)
+        self.boot_result = booted.seen_from(folder) if folder else booted
         return self.boot_result
 
     @property

@@ -34,7 +34,7 @@ from asyncstack.model import Status
 from asyncstack.plan import PlannedPhase
 from asyncstack.run.nodes import NodeSpec
 from asyncstack.run.stage import errors_in, status_after
-from asyncstack.settings import RunSettings
+from asyncstack.settings import RunSettings, working_directory
 
 if TYPE_CHECKING:
     from asyncstack.fetcher import FetchResult
@@ -106,6 +106,7 @@ def _from_anywhere(settings: RunSettings) -> RunSettings:
     return msgspec.structs.replace(
         settings,
         local_conf=settings.local_conf.absolute(),
+        working_directory=settings.working_directory or working_directory(),
         nodes=msgspec.structs.replace(
             settings.nodes,
             inventory=inventory.absolute() if inventory else None,

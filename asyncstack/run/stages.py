@@ -21,7 +21,7 @@ from asyncstack.plan import PlannedPhase, dependency_suspicions
 from asyncstack.registry import secrets_in, validate
 from asyncstack.run.copies import copy_files, due_copies, refuse_copy
 from asyncstack.run.stage import Opened, Stage, at_once, raise_all, warn, worst
-from asyncstack.settings import THROUGH
+from asyncstack.settings import THROUGH, working_directory
 
 if TYPE_CHECKING:
     from asyncstack.run.remote import Results
@@ -47,7 +47,8 @@ async def boot_nodes(
     async def boot(one: Opened) -> None:
         for secret in literal_secrets(one.spec.local_conf.localrc or ""):
             stage.redactor.add(secret)
-        result = await one.node.boot(one.spec.local_conf.localrc_path, stage.redactor.add)
+        path = one.spec.local_conf.localrc_path
+        result = await one.node.boot(path, stage.redactor.add, _folder(stage, one))
         for plugin in result.plugins:
             for secret in secrets_in(plugin.url):
                 stage.redactor.add(secret)
@@ -83,6 +84,13 @@ async def boot_nodes(
     await at_once(lambda work: work(), works)
     if prepare:
         _check_places(opened)
+
+
+def _folder(stage: Stage, one: Opened) -> str:
+    """Where a relative path of a repository begins: nowhere for a node that fetches by itself."""
+    settings = stage.settings
+    by_itself = one.spec.remote and settings.fetch.source == "node"
+    return "" if by_itself else settings.working_directory or working_directory()
 
 
 def _travelling(stage: Stage, phases: Sequence[PlannedPhase]) -> set[str]:

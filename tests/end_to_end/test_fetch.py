@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from asyncstack.events import FetchFinished, Warned
+from asyncstack.lockfile import LOCK_NAME, read_lock
 from tests.helpers.gitserver import SmartHttp, commit_files, git, rev
 from tests.helpers.lab import Lab
 from tests.helpers.privileges import ordinary_user
@@ -98,6 +99,37 @@ def test_quiet_still_says_where_work_was_saved(lab: Lab) -> None:
     assert saved.strip()
     assert run.stderr.startswith("warning: ")
     assert run.stderr.endswith(f"is kept as {saved}")
+
+
+def test_a_relative_url_means_the_current_directory(lab: Lab, tmp_path: Path) -> None:
+    """As for git clone: origin and lock hold the absolute path, whoever looks from wherever."""
+    (tmp_path / "nested").mkdir()
+    lab.write_conf(
+        "enable_plugin one ./repositories/one\nenable_plugin two ./nested/../repositories/two"
+    )
+    first = lab.run("fetch", lab.conf, "--write-lock")
+    assert first.code == 0, first
+    locked = {p.name: p.url for p in read_lock(lab.root / LOCK_NAME).plugins}
+    for name, url in locked.items():
+        assert url == str(lab.repositories / name)
+        assert git("-C", lab.dest / name, "remote", "get-url", "origin").strip() == url
+    git("-C", lab.dest / "one", "fetch", "-q")
+    commit = commit_files(lab.repositories / "one", {"new": "1"})
+    again = lab.run("fetch", lab.conf, "--update")
+    assert (again.code, again.of(Warned)) == (0, []), again
+    assert rev(lab.dest / "one") == commit
+
+
+def test_a_relative_url_in_a_resumed_run(lab: Lab, tmp_path: Path) -> None:
+    """It means what it meant where the run was started."""
+    lab.write_conf("enable_plugin one ./repositories/none")
+    failed = lab.run("stack", lab.conf)
+    assert failed.code == 1, failed
+    lab.plugin("none", ":")
+    elsewhere = ["env", "-C", str(lab.home)]
+    resumed = lab.run("resume", failed.directory, wrapper=elsewhere, own_directory=True)
+    assert resumed.code == 0, resumed
+    assert rev(lab.dest / "one") == rev(lab.repositories / "none")
 
 
 @contextmanager

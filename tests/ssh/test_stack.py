@@ -87,6 +87,22 @@ def test_nodes_of_the_command_line(lab: SshLab) -> None:
     assert node.state.exists()
 
 
+def test_a_relative_url_is_the_controllers(lab: SshLab) -> None:
+    """A node that fetches by itself can't know what it is relative to, and is not asked."""
+    lab.node("one")
+    lab.witnesses("plugin")
+    lab.write_conf("enable_plugin plugin ./repositories/plugin")
+    lab.write_inventory()
+    refused = lab.stack("--fetch-from", "node", "--until-phase", "source")
+    assert refused.code == 2, refused
+    assert "'./repositories/plugin' is relative" in refused.stderr
+    assert "leave out --fetch-from node" in refused.stderr
+    outcome = lab.stack("--until-phase", "source")
+    assert outcome.code == 0, outcome
+    origin = git("-C", lab.nodes["one"].dest / "plugin", "remote", "get-url", "origin").strip()
+    assert origin == str(lab.repositories / "plugin")
+
+
 @pytest.mark.parametrize("source", ["controller", "node", "seed"])
 def test_the_nodes_have_ordinary_clones_and_get_them_once(lab: SshLab, source: str) -> None:
     """origin is the URL, the commit is checked out, tags and history are there."""
