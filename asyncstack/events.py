@@ -186,7 +186,8 @@ class FetchRetried(Event, frozen=True, kw_only=True):
 class FetchFinished(Event, frozen=True, kw_only=True):
     """One repository is done. `stages` splits `duration_s` (connect, negotiate, receive, …).
 
-    `message` says what went wrong, `hint` the way out where there is one.
+    `message` says what went wrong, `hint` the way out where there is one. `prefetch`: a plugin would
+    clone it by itself later, so that nothing is lost if it failed.
     """
 
     plugin: str
@@ -205,6 +206,7 @@ class FetchFinished(Event, frozen=True, kw_only=True):
     stages: dict[str, float] = field(default_factory=dict)
     message: str = ""
     hint: str = ""
+    prefetch: bool = False
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ def is_lasting(event: Event) -> bool:
         case Warned() | FetchRetried() | ConnectionChanged():
             return True
         case FetchFinished():
-            return not event.status.good
+            return not (event.status.good or event.prefetch)
         case FilesCopied():
             return not event.ok
         case StepFinished():

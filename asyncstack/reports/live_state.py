@@ -133,7 +133,7 @@ class LiveState:
         if isinstance(event, FetchFinished):
             self.fetching.pop(key, None)
             self.fetched += 1
-            self.fetch_failures += not event.status.good
+            self.fetch_failures += not (event.status.good or event.prefetch)
             self.fetched_bytes += event.received_bytes
             self.fetched_objects += event.objects
             return

@@ -123,7 +123,7 @@ def _name_column(summary: Summary, room: int) -> Column:
 
 
 def _fetch_column(summary: Summary) -> Column:
-    failed = {fetch.plugin for fetch in summary.failed_fetches}
+    failed = {fetch.plugin for fetch in summary.fetches if not fetch.status.good}
     cells = [
         _timed(seconds, Status.FAILED if plugin in failed else Status.OK, "")
         if (seconds := summary.fetch_s.get(plugin)) is not None

@@ -12,6 +12,7 @@ from asyncstack.events import (
     ClockCompared,
     ConnectionChanged,
     Event,
+    FetchFinished,
     FetchStarted,
     NodeBooted,
     NodeFinished,
@@ -91,4 +92,6 @@ class Plain:
 def _is_uneventful(event: Event) -> bool:
     if isinstance(event, BarrierOpened):
         return event.waited_s < LONG_WAIT_S
+    if isinstance(event, FetchFinished):
+        return event.prefetch and not event.status.good  # a warning follows
     return isinstance(event, StepFinished) and event.status in _UNEVENTFUL

@@ -102,8 +102,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     @property
     def failed_fetches(self) -> list[FetchFinished]:
-        """The repositories that could not be fetched."""
-        return [fetch for fetch in self.fetches if not fetch.status.good]
+        """The repositories that could not be fetched; of those that nobody else will clone."""
+        return [fetch for fetch in self.fetches if not (fetch.status.good or fetch.prefetch)]
 
 
 def summarise(events: Iterable[Event]) -> Summary:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+
+from msgspec.structs import replace
 
 from asyncstack.errors import PluginError
+from asyncstack.events import Emit, Event, FetchFinished, Warned
 from asyncstack.fetcher import FetchRequest, fetch, prefetch_requests
+from asyncstack.git.failures import essence
+from asyncstack.model import FetchStatus
 from asyncstack.run.fetching import fetch_options, fetch_requests, locked_commits
 from asyncstack.run.remote import RemoteNode, Results, clone_on_nodes, deliver_to_nodes
 from asyncstack.run.stage import Opened, Stage, at_once, raise_all
@@ -75,8 +81,23 @@ async def prefetch(stage: Stage, one: Opened) -> None:
         fetched=[FetchRequest(p.name, p.url, p.ref, p.directory) for p in booted.plugins],
     )
     options = fetch_options(settings, booted)
+    emit = partial(_tell_of_prefetch, stage.emit)
     if one.spec.remote:
         bring = clone_on_nodes if settings.source == "node" else deliver_to_nodes
-        await bring([RemoteNode(one.spec.transport, tuple(requests), options)], stage.emit)
+        await bring([RemoteNode(one.spec.transport, tuple(requests), options)], emit)
     else:
-        await fetch(requests, options, stage.emit)
+        await fetch(requests, options, emit)
+
+
+def _tell_of_prefetch(emit: Emit, event: Event) -> None:
+    """Pass an event on; a failure with a warning, and without a way out for an enable_plugin line."""
+    if not isinstance(event, FetchFinished):
+        emit(event)
+        return
+    emit(replace(event, prefetch=True, hint=""))
+    if event.status is FetchStatus.FAILED:
+        message = (
+            f"{event.plugin} can't be prefetched from {event.url}, so that the plugin that needs it "
+            f"will try the clone itself: {essence(event.message)}"
+        )
+        emit(Warned(code="not-prefetched", message=message, plugin=event.plugin, node=event.node))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncstack.events import Warned
 from asyncstack.lockfile import LOCK_NAME, read_lock
 from tests.helpers.lab import Lab, repository
 
@@ -140,3 +141,21 @@ def test_prefetch_brings_what_plugins_would_clone_later(lab: Lab) -> None:
     assert not (lab.dest / "library").exists()
     run = lab.run("stack", lab.conf, "--prefetch")
     assert run.code == 0, run
+
+
+def test_what_can_not_be_prefetched_is_left_to_the_plugin(lab: Lab) -> None:
+    """A warning that says so: nothing has failed yet, and no enable_plugin line is wrong."""
+    settings = f'GITREPO["library"]={lab.repositories}/dead\nGITDIR["library"]=$DEST/library\n'
+    lab.plugin("user", "", settings=settings)
+    lab.write_conf("LIBS_FROM_GIT=library\n" + lab.enable("user"))
+    run = lab.run("stack", lab.conf, "--prefetch")
+    assert run.code == 0, run
+    (warned,) = run.of(Warned)
+    assert warned.code == "not-prefetched"
+    assert "the plugin that needs it will try the clone itself" in run.stderr
+    assert "enable_plugin" not in run.stderr
+    assert "✗" not in run.stderr
+    assert run.stderr.count(f"{lab.repositories}/dead' does not exist") == 1
+    report = lab.run("report", run.directory, own_directory=True)
+    assert "! library can't be prefetched" in report.stdout
+    assert "✗ library" not in report.stdout
