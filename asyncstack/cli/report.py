@@ -46,16 +46,18 @@ def report(
       asyncstack report --format json | jq '.steps[] | select(.duration_s > 60)'
 
       asyncstack report --fetch
+
+      asyncstack report --fetch --format csv > fetches.csv
     """
     from asyncstack.journal import RunDirectory, read_events
     from asyncstack.reports.summary import summarise
 
     summary = summarise(read_events(RunDirectory.find(run).events))
+    if fetch and not summary.fetches:
+        typer.echo(f"run {summary.run_id} fetched nothing", err=True)
     if fetch and output_format is ReportFormat.TABLE:
         from asyncstack.reports.fetches import stage_table
 
-        if not summary.fetches:
-            typer.echo(f"run {summary.run_id} fetched nothing", err=True)
         print_lines(stage_table(summary, terminal_width()))
         return
     if output_format is ReportFormat.TABLE:
@@ -65,13 +67,13 @@ def report(
         return
     with open_stdout() as out:
         if output_format is ReportFormat.JSON:
-            from asyncstack.reports.export import to_json
+            from asyncstack.reports.export import fetches_to_json, to_json
 
-            out.write(to_json(summary))
+            out.write((fetches_to_json if fetch else to_json)(summary))
         else:
-            from asyncstack.reports.spreadsheet import to_csv
+            from asyncstack.reports.spreadsheet import fetches_to_csv, to_csv
 
-            out.write(to_csv(summary).encode())
+            out.write((fetches_to_csv if fetch else to_csv)(summary).encode())
 
 
 def runs(

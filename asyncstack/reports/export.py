@@ -19,11 +19,13 @@ from asyncstack.reports.stretches import Stretch
 from asyncstack.reports.summary import Summary
 
 __all__ = [
+    "FetchReport",
     "PhaseTotal",
     "PluginGain",
     "PluginTotal",
     "Report",
     "Wait",
+    "fetches_to_json",
     "to_json",
 ]
 
@@ -110,9 +112,39 @@ class Report(Struct, frozen=True, kw_only=True):
     clocks: tuple[ClockCompared, ...]
 
 
+class FetchReport(Struct, frozen=True, kw_only=True):
+    """What `--fetch --format json` prints: the repositories, those that took longest first."""
+
+    format_version: int = FORMAT_VERSION
+    run_id: str
+    command: str
+    status: Status
+    exit_code: int | None
+    duration_s: float
+    fetches: tuple[FetchFinished, ...]
+
+
 def to_json(summary: Summary) -> bytes:
     """The report as one JSON object, with a newline at its end."""
-    return msgspec.json.format(msgspec.json.encode(_report(summary)), indent=2) + b"\n"
+    return _encoded(_report(summary))
+
+
+def fetches_to_json(summary: Summary) -> bytes:
+    """The same of the repositories alone."""
+    return _encoded(
+        FetchReport(
+            run_id=summary.run_id,
+            command=summary.command,
+            status=summary.status,
+            exit_code=summary.exit_code,
+            duration_s=summary.duration_s,
+            fetches=tuple(summary.longest_fetches),
+        )
+    )
+
+
+def _encoded(report: Report | FetchReport) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 def _report(summary: Summary) -> Report:

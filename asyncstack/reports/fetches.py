@@ -12,7 +12,7 @@ from asyncstack.reports.grid import Column, Span, lines, shortened, width
 from asyncstack.reports.summary import Summary
 from asyncstack.reports.units import bar, count, duration, size, unit_aligned
 
-__all__ = ["fetch_heading", "fetch_table", "stage_table"]
+__all__ = ["STAGES", "fetch_heading", "fetch_table", "stage_table"]
 
 BAR_WIDTH = 12
 
@@ -22,7 +22,7 @@ NAME_ROOM = 10
 #: A smaller gain is noise.
 WORTH_SAYING = 1.1
 
-_STAGES = ("queue", "connect", "negotiate", "receive", "resolve", "checkout")
+STAGES = ("queue", "connect", "negotiate", "receive", "resolve", "checkout")
 
 _NEW = (FetchStatus.CLONED, FetchStatus.UPDATED)
 
@@ -101,7 +101,7 @@ def stage_table(summary: Summary, room: int) -> list[Text]:
     connect and negotiate are the host's, receive the network's, resolve (index-pack) the CPU's,
     checkout the disk's; queue is what it waited for its turn, besides.
     """
-    fetches = sorted(summary.fetches, key=lambda fetch: -fetch.duration_s)
+    fetches = summary.longest_fetches
     if not fetches:
         return []
     columns = [
@@ -110,7 +110,7 @@ def stage_table(summary: Summary, room: int) -> list[Text]:
         Column(("status",), tuple(_status(fetch) for fetch in fetches), right=False),
         Column(("size",), tuple((_size(fetch), "") for fetch in fetches)),
         Column(("tries",), tuple((str(fetch.attempts or ""), "") for fetch in fetches)),
-        *(_stage_column(stage, fetches) for stage in _STAGES),
+        *(_stage_column(stage, fetches) for stage in STAGES),
         Column(("time",), tuple((unit_aligned(fetch.duration_s), "bold") for fetch in fetches)),
     ]
     columns[0] = _narrowed(columns[0], room - width(columns))

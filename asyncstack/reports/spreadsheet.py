@@ -6,10 +6,11 @@ import csv
 import io
 
 from asyncstack.events import FetchFinished, StepFinished
+from asyncstack.reports.fetches import STAGES
 from asyncstack.reports.steps import key_of
 from asyncstack.reports.summary import Summary
 
-__all__ = ["CSV_COLUMNS", "to_csv"]
+__all__ = ["CSV_COLUMNS", "FETCH_COLUMNS", "fetches_to_csv", "to_csv"]
 
 #: The columns of `--format csv`: one line a fetch and a step, told apart by `kind`. `start` and
 #: `end` are by the node's clock; less `clock_offset_s`, where that is known, they can be compared
@@ -23,6 +24,25 @@ CSV_COLUMNS = (
 
 
 _EVENT_COLUMNS = CSV_COLUMNS[1:-2]
+
+
+#: Those of `--fetch --format csv`: where the time of each went, in seconds.
+FETCH_COLUMNS = (
+    *("plugin", "node", "status", "url", "ref", "commit", "start", "end", "duration_s"),
+    *("attempts", "received_bytes", "objects", *(f"{stage}_s" for stage in STAGES)),
+)
+
+
+def fetches_to_csv(summary: Summary) -> str:
+    """The repositories as CSV, those that took longest first; a stage that wasn't is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(FETCH_COLUMNS)
+    for fetch in summary.longest_fetches:
+        known = [getattr(fetch, name) for name in FETCH_COLUMNS[: -len(STAGES)]]
+        stages = [fetch.stages.get(stage) for stage in STAGES]
+        writer.writerow([_field(value) for value in (*known, *stages)])
+    return text.getvalue()
 
 
 def to_csv(summary: Summary) -> str:

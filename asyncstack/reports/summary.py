@@ -101,6 +101,11 @@ class Summary(Struct, frozen=True, kw_only=True):
         return [step for step in self.steps if step.status in (Status.FAILED, Status.LOST)]
 
     @property
+    def longest_fetches(self) -> list[FetchFinished]:
+        """All repositories, longest first."""
+        return sorted(self.fetches, key=lambda fetch: -fetch.duration_s)
+
+    @property
     def failed_fetches(self) -> list[FetchFinished]:
         """The repositories that could not be fetched; of those that nobody else will clone."""
         return [fetch for fetch in self.fetches if not (fetch.status.good or fetch.prefetch)]

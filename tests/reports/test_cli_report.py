@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import json
 import os
 import shutil
@@ -74,6 +76,27 @@ def test_report_prints_json_and_csv(
     assert json.loads(capsysbinary.readouterr().out)["command"] == "stack"
     report(golden_run.run_id, ReportFormat.CSV)
     assert capsysbinary.readouterr().out.startswith(b"kind,node,mode,phase,plugin")
+
+
+def test_the_fetches_alone_are_told_in_each_format(
+    golden_run: RunDirectory,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    report(golden_run.run_id, fetch=True)
+    table = capsysbinary.readouterr().out.decode().partition("plugin ")[2].splitlines()[1:]
+    order = [line.split()[0] for line in table]
+    report(golden_run.run_id, ReportFormat.JSON, fetch=True)
+    told = json.loads(capsysbinary.readouterr().out)
+    assert "steps" not in told
+    assert [fetch["plugin"] for fetch in told["fetches"]] == order
+    report(golden_run.run_id, ReportFormat.CSV, fetch=True)
+    text = capsysbinary.readouterr().out.decode()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["plugin"] for row in rows] == order
+    stages = [round(fetch["stages"].get("receive", 0), 6) for fetch in told["fetches"]]
+    assert [float(row["receive_s"] or 0) for row in rows] == stages
 
 
 def test_a_run_without_fetches_has_no_times_of_them(capsys: pytest.CaptureFixture[str]) -> None:
