@@ -42,7 +42,8 @@ def run_command(
 
         detached(lambda display: conduct(work, ShownAs(quiet=True), display))
         return
-    conduct(work, shown, resumable=settings.command == "stack" and goal == "phases")
+    runs = goal == "phases"
+    conduct(work, shown, resumable=settings.command == "stack" and runs, attachable=runs)
 
 
 def conduct(
@@ -51,10 +52,12 @@ def conduct(
     display: Display | None = None,
     *,
     resumable: bool = False,
+    attachable: bool = True,
 ) -> None:
     """Show what `work` does while it does it, print what came of it, exit with its code.
 
     `display` None: the one that `shown` asks for. `resumable`: if it is interrupted, `resume` can go on.
+    `attachable`: a closed terminal is to leave it to `attach`.
     """
     from asyncstack.cli.interrupt import Interrupted, run_interruptible
     from asyncstack.reports.display import choose_display
@@ -62,7 +65,7 @@ def conduct(
     used = display or choose_display(json=shown.json, quiet=shown.quiet, verbose=shown.verbose)
     try:
         with used:
-            result = run_interruptible(lambda: work(used))
+            result = run_interruptible(lambda: work(used), attachable=attachable)
     except Interrupted:
         if not shown.json and not shown.quiet:
             typer.echo(_INTERRUPTED, err=True)

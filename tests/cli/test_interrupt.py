@@ -99,8 +99,10 @@ def test_a_second_signal_disturbs_nothing_even_where_a_plugin_ignores_them(
     assert RunRecord.read(run / "run.json").status is Status.CANCELLED
 
 
-def test_a_signal_while_fetching_leaves_no_half_checkout(program: Program) -> None:
-    """A git first on PATH waits for ever where the real one would fetch."""
+def begin_to_fetch(
+    program: Program, command: str, prefix: tuple[str, ...] = ()
+) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start a run whose git waits for ever where the real one would fetch, and wait for that."""
     write_local_conf(program.folder, make_plugin(program.folder / "waits", ""))
     run = program.folder / "run"
     git = program.folder / "bin" / "git"
@@ -113,17 +115,44 @@ def test_a_signal_while_fetching_leaves_no_half_checkout(program: Program) -> No
     )
     git.chmod(0o755)
     process = program.start(
-        "stack", "--json", "--run-dir", run, env={"PATH": f"{git.parent}:{os.environ['PATH']}"}
+        command,
+        *("--json", "--run-dir", run),
+        env={"PATH": f"{git.parent}:{os.environ['PATH']}"},
+        prefix=prefix,
     )
     assert process.stdout is not None
     for line in process.stdout:
         if json.loads(line)["event"] == "fetch-started":
-            break
-    process.send_signal(signal.SIGINT)
+            return process, run
+    raise AssertionError(process.communicate()[1].decode())
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [("stack", signal.SIGINT), ("fetch", signal.SIGINT), ("fetch", signal.SIGHUP)],
+)
+def test_a_signal_while_fetching_leaves_no_half_checkout(
+    program: Program, command: str, number: signal.Signals
+) -> None:
+    """Of `fetch` not even when the terminal is closed: its driver would wait for nothing."""
+    process, run = begin_to_fetch(program, command)
+    process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert any(isinstance(event, FetchStarted) for event in read_events(run / "events.jsonl"))
     assert list((program.folder / "dest").iterdir()) == []
+    assert program.survivors() == []
+    assert RunRecord.read(run / "run.json").status is Status.CANCELLED
+
+
+def test_nohup_keeps_a_fetch_from_being_ended(program: Program) -> None:
+    process, run = begin_to_fetch(program, "fetch", ("nohup",))
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert RunRecord.read(run / "run.json").status is Status.CANCELLED
 
 
 def test_work_that_ends_by_itself_hands_its_value_on() -> None:

@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asyncstack.cli.demo_folder import PLUGINS
@@ -65,11 +65,14 @@ class Program:
         )
 
     def start(
-        self, *arguments: str | Path, env: Mapping[str, str] | None = None
+        self,
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start it, with pipes for its output."""
+        """Start it, with pipes for its output; `prefix` is a command that starts it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "asyncstack", *map(str, arguments)],
+            [*prefix, sys.executable, "-m", "asyncstack", *map(str, arguments)],
             cwd=self.folder,
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
