@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from asyncstack.errors import PluginError
 from asyncstack.events import Emit, Event, FetchFinished, Warned
-from asyncstack.fetcher import FetchRequest, fetch, prefetch_requests
+from asyncstack.fetcher import FetchOptions, FetchRequest, fetch, prefetch_requests
 from asyncstack.git.failures import essence
-from asyncstack.model import FetchStatus
+from asyncstack.model import FetchStatus, Suspicion
 from asyncstack.run.fetching import fetch_options, fetch_requests, locked_commits
 from asyncstack.run.remote import RemoteNode, Results, clone_on_nodes, deliver_to_nodes
-from asyncstack.run.stage import Opened, Stage, at_once, raise_all
+from asyncstack.run.stage import Opened, Stage, at_once, raise_all, warn
 from asyncstack.run.standing import Kept, keep_standing, with_kept
 
 __all__ = ["check_plugins", "fetch_plugins", "prefetch"]
@@ -33,6 +33,7 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
         booted = one.node.booted
         requests = fetch_requests(booted.plugins, commits)
         options = fetch_options(settings, booted)
+        warn(stage.emit, _at_odds(options), one.node.name)
         if one.spec.remote:
             kept[one.node.name] = await keep_standing(one.node, requests, options, stage.emit)
             rest = [r for r in requests if r.plugin not in kept[one.node.name]]
@@ -46,6 +47,17 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     results.update(with_kept(brought, kept))
     in_order = ("", *(one.node.name for one in opened))
     return {name: results[name] for name in in_order if name in results}
+
+
+def _at_odds(options: FetchOptions) -> list[Suspicion]:
+    """What was asked for and is not done, because something else was asked for as well."""
+    if not (options.depth and options.filter):
+        return []
+    message = (
+        f"--filter {options.filter} is not used: GIT_DEPTH={options.depth} in localrc makes the clones "
+        "shallow; unset it for partial ones"
+    )
+    return [Suspicion("filter-ignored", message)]
 
 
 async def check_plugins(opened: Sequence[Opened]) -> None:

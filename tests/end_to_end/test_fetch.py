@@ -101,6 +101,17 @@ def test_quiet_still_says_where_work_was_saved(lab: Lab) -> None:
     assert run.stderr.endswith(f"is kept as {saved}")
 
 
+def test_a_filter_that_is_not_used_is_warned_of(lab: Lab) -> None:
+    """GIT_DEPTH of localrc wins over --filter; once for all plugins."""
+    lab.write_conf(lab.enable("one", "two") + "GIT_DEPTH=1")
+    run = lab.run("fetch", lab.conf, "--filter", "blob:none")
+    assert run.code == 0, run
+    (warned,) = run.of(Warned)
+    assert warned.code == "filter-ignored"
+    assert "unset it for partial ones" in run.stderr
+    assert lab.run("fetch", lab.conf).of(Warned) == []
+
+
 def test_a_relative_url_means_the_current_directory(lab: Lab, tmp_path: Path) -> None:
     """As for git clone: origin and lock hold the absolute path, whoever looks from wherever."""
     (tmp_path / "nested").mkdir()
