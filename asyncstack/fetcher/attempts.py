@@ -15,6 +15,7 @@ from asyncstack.checkouts.rules import sources
 from asyncstack.checkouts.telling import tell_start
 from asyncstack.checkouts.values import FetchOptions, FetchRequest
 from asyncstack.events import Emit, FetchProgress, FetchRetried
+from asyncstack.fetcher.files import in_words
 from asyncstack.fetcher.retry import (
     LONGEST_RETRY_AFTER_S,
     delay_before_retry,
@@ -185,9 +186,7 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
 def failed_by(error: OSError) -> Ended:
     """Return the failure that an error of the file system is."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    where = f": {error.filename}" if error.filename else ""
-    words = f"{error.strerror}{where}" if error.strerror else str(error)
-    return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, words)
+    return failed(FailureClass.DISK_FULL if full else FailureClass.PERMISSION, in_words(error))
 
 
 def failed(failure: FailureClass, words: str) -> Ended:

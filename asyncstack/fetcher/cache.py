@@ -11,6 +11,7 @@ is killed, and the lock below only spares two processes the same download.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -82,7 +83,7 @@ class Cache:
         """Make the directory. Raises OSError if it can't be made or written."""
         (self.root / ".locks").mkdir(parents=True, exist_ok=True)
         if not os.access(self.root, os.W_OK | os.X_OK):
-            raise PermissionError(13, "can't be written", str(self.root))
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.root))
 
     def open(self, address: Address) -> Mirror | None:
         """Return the mirror of a URL; None if there is none, or one that can't be right."""

@@ -9,12 +9,18 @@ from pathlib import Path
 
 from asyncstack.git.layout import pack_files
 
-__all__ = ["share_file", "share_packs"]
+__all__ = ["in_words", "share_file", "share_packs"]
 
 #: ioctl of Linux (linux/fs.h): make one file a copy-on-write copy of another.
 _FICLONE = 0x40049409
 #: How often to look again at a folder of packs that changes while it is read.
 _LOOKS = 3
+
+
+def in_words(error: OSError) -> str:
+    """Say what an error of the file system is, and of which file, without its number."""
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror}{where}" if error.strerror else str(error)
 
 
 def share_file(source: Path, target: Path) -> None:

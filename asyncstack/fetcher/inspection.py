@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asyncstack.checkouts.rules import State
+from asyncstack.fetcher.files import in_words
 from asyncstack.git.layout import MARKER, head_of, origin_url, unfinished
 from asyncstack.git.refs import RefTable, read_refs
 
@@ -33,7 +34,7 @@ def inspect(directory: Path) -> Found:
         state = _outside(directory, git_dir)
         return _inside(directory, git_dir) if state is State.CHECKOUT else Found(state, git_dir)
     except OSError as error:
-        return Found(State.UNREADABLE, git_dir, problem=str(error))
+        return Found(State.UNREADABLE, git_dir, problem=in_words(error))
 
 
 def _outside(directory: Path, git_dir: Path) -> State:

@@ -15,7 +15,7 @@ from asyncstack.events import Warned
 from asyncstack.fetcher.asking import Questions
 from asyncstack.fetcher.attempts import Job, failed, failed_by, try_all
 from asyncstack.fetcher.cache import Cache, Mirror
-from asyncstack.fetcher.files import share_packs
+from asyncstack.fetcher.files import in_words, share_packs
 from asyncstack.fetcher.workspace import Workspaces
 from asyncstack.git.commands import (
     Git,
@@ -125,7 +125,7 @@ class Store:
 
     def _warn_once(self, job: Job, error: OSError) -> None:
         if not self.warned:
-            message = f"what is fetched can't be kept in the cache: {error}"
+            message = f"what is fetched can't be kept in the cache: {in_words(error)}"
             job.emit(Warned(code="cache-unusable", message=message, node=job.options.node))
         self.warned = True
 

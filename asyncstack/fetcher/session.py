@@ -21,6 +21,7 @@ from asyncstack.fetcher.cache import Cache
 from asyncstack.fetcher.checkout import make_checkout, move_into_place
 from asyncstack.fetcher.contents import contents_of
 from asyncstack.fetcher.decisions import decide, in_order, mismatches
+from asyncstack.fetcher.files import in_words
 from asyncstack.fetcher.healing import heal
 from asyncstack.fetcher.inspection import Found, inspect
 from asyncstack.fetcher.locks import only_one
@@ -94,9 +95,11 @@ def _open_cache(options: FetchOptions, emit: Emit) -> tuple[Cache | None, bool]:
         cache.prepare()
     except OSError as error:
         readable = os.access(cache.root, os.R_OK | os.X_OK) and cache.root.is_dir()
-        message = f"going without the cache: {error}"
-        if readable:
-            message = f"the cache is only read, and keeps nothing of what is fetched: {error}"
+        without = "the cache is only read, and keeps nothing of what is fetched"
+        message = (
+            f"{without if readable else 'going without the cache'}: {in_words(error)}; "
+            f"make {cache.root} a directory that can be written, or set XDG_CACHE_HOME to another place"
+        )
         emit(Warned(code="cache-unusable", message=message, node=options.node))
         return cache if readable else None, False
     return cache, True

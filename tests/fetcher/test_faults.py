@@ -507,7 +507,10 @@ async def test_unwritable_cache(server: SmartHttp, bench: Bench, tmp_path: Path)
         cache_directory=str(tmp_path / "file" / "c"),
     )
     assert all(result.status is FetchStatus.CLONED for result in results)
-    assert [event.code for event in bench.of(Warned)] == ["cache-unusable"]
+    (warned,) = bench.of(Warned)
+    assert warned.code == "cache-unusable"
+    assert f"without the cache: Not a directory: {tmp_path}/file/c" in warned.message
+    assert f"make {tmp_path}/file/c a directory" in warned.message
 
 
 async def test_unwritable_dest(server: SmartHttp, bench: Bench, tmp_path: Path) -> None:
