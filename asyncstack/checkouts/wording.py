@@ -49,6 +49,14 @@ _HINTS = {
         "the server limits how often it may be asked: come back later, lower --jobs, or name another "
         "source: --mirror FROM=TO"
     ),
+    _F.DROPPED: (
+        "an sshd drops connections that are too many for it: come back later, or lower --jobs; if none "
+        "gets through, no sshd is there: check the URL's port"
+    ),
+    _F.WRONG_PROTOCOL: (
+        "what answers there speaks another protocol: check the URL's port, and its beginning (a server "
+        "without TLS is http://), and those of a proxy"
+    ),
     _F.OFFLINE: "unset OFFLINE once, so that it can be cloned",
     _F.LOCAL_CHANGES: "commit and push it, or let --force save it to a ref and go on",
     _F.BUSY: "let the git that is at work there end; if there is none, remove its lock file",

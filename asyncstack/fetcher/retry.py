@@ -19,6 +19,7 @@ _CURABLE = frozenset(
         _F.TIMEOUT,
         _F.STALL,
         _F.THROTTLED,
+        _F.DROPPED,
         _F.SERVER,
         _F.GARBAGE,
         _F.MOVED,
@@ -38,6 +39,7 @@ _REASONS = {
     _F.TIMEOUT: "it took longer than GIT_TIMEOUT",
     _F.STALL: "nothing moved any more",
     _F.THROTTLED: "the server asks to slow down",
+    _F.DROPPED: "the connection was closed before a word of sshd",
     _F.SERVER: "the server has a problem",
     _F.GARBAGE: "the server sent garbage",
     _F.MOVED: "its refs moved meanwhile",
@@ -46,7 +48,7 @@ _REASONS = {
 
 def is_throttling(failure: FailureClass) -> bool:
     """Say whether a failure can mean that we ask too much of the server at once."""
-    return failure in (_F.THROTTLED, _F.RESET, _F.REFUSED)
+    return failure in (_F.THROTTLED, _F.DROPPED, _F.RESET, _F.REFUSED)
 
 
 def explain(failure: FailureClass) -> str:

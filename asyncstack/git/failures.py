@@ -24,8 +24,10 @@ class FailureClass(enum.StrEnum):
     TIMEOUT = "timeout"
     STALL = "stall"
     THROTTLED = "throttled"
+    DROPPED = "dropped"
     SERVER = "server"
     GARBAGE = "garbage"
+    WRONG_PROTOCOL = "wrong-protocol"
     TLS = "tls"
     AUTHENTICATION = "authentication"
     HOST_KEY = "host-key"
@@ -66,10 +68,22 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"Too Many Requests",
             r"[Rr]ate limit",
             r"Service (?:Temporarily )?Unavailable",
-            # What sshd does to connections beyond its MaxStartups.
-            r"kex_exchange_identification.*(?:closed|reset)",
         ],
     ),
+    # What answers at that port is nobody that speaks TLS, or no sshd. In a handshake only: what comes
+    # later has been spoilt on its way.
+    (
+        _F.WRONG_PROTOCOL,
+        [
+            r"gnutls_handshake\(\) failed: An unexpected TLS packet",
+            r"wrong version number",
+            r"packet length too long",
+            r"banner line (?:contains|too long)",
+            r"banner exchange: .*invalid format",
+        ],
+    ),
+    # What sshd does to connections beyond its MaxStartups, and somebody else who hears of SSH.
+    (_F.DROPPED, [r"kex_exchange_identification.*(?:closed|reset)"]),
     (
         _F.SERVER,
         [

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -227,6 +228,42 @@ async def test_untrusted_certificate(
         result = await bench.one(https.url("plugin.git"))
     assert (result.failure, result.attempts) == (FailureClass.TLS, 1)
     assert "certificate" in result.hint
+
+
+async def test_https_where_there_is_no_tls(server: SmartHttp, bench: Bench) -> None:
+    """No cut connection: the next try would end alike."""
+    result = await bench.one(server.url("plugin.git").replace("http:", "https:"))
+    assert (result.failure, result.attempts) == (FailureClass.WRONG_PROTOCOL, 1), result
+    assert "http://" in result.hint
+
+
+@pytest.mark.parametrize(
+    ("says", "failure", "attempts"),
+    [(b"\x15\x03\x01\0\x02", FailureClass.WRONG_PROTOCOL, 1), (b"", FailureClass.DROPPED, 2)],
+    ids=["speaks", "closes"],
+)
+async def test_ssh_where_there_is_no_sshd(
+    says: bytes,
+    failure: FailureClass,
+    attempts: int,
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who just closes may be an sshd that is too busy; the port is named nevertheless."""
+    needs("ssh")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -F /dev/null")
+
+    class Other(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(100)
+            self.request.sendall(says)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+        result = await bench.one(f"ssh://127.0.0.1:{server.server_address[1]}/x.git", tries=2)
+        server.shutdown()
+    assert (result.failure, result.attempts) == (failure, attempts), result
+    assert "the URL's port" in result.hint
 
 
 @pytest.fixture

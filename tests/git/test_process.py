@@ -174,7 +174,23 @@ def test_progress() -> None:
             "fatal: unable to access 'x': The requested URL returned error: 503",
             FailureClass.THROTTLED,
         ),
-        ("kex_exchange_identification: Connection closed by remote host", FailureClass.THROTTLED),
+        ("kex_exchange_identification: Connection closed by remote host", FailureClass.DROPPED),
+        (
+            "banner exchange: Connection to 127.0.0.1 port 443: invalid format",
+            FailureClass.WRONG_PROTOCOL,
+        ),
+        (
+            "fatal: unable to access 'x': error:0A00010B:SSL routines::wrong version number",
+            FailureClass.WRONG_PROTOCOL,
+        ),
+        (
+            "fatal: unable to access 'x': gnutls_handshake() failed: An unexpected TLS packet was received.",
+            FailureClass.WRONG_PROTOCOL,
+        ),
+        (
+            "fatal: gnutls_handshake() failed: The TLS connection was non-properly terminated.",
+            FailureClass.RESET,
+        ),
         ("fatal: unable to access 'x': The requested URL returned error: 502", FailureClass.SERVER),
         ("fetch-pack: 5329 bytes of body are still expected", FailureClass.RESET),
         (

@@ -77,6 +77,7 @@ reach() {
 # What another try may cure: a cut, a busy server. Nothing else is asked twice.
 curable() {
     case $problem in
+        *'banner line'*) return 1 ;; # no sshd
         *'Connection re'* | *'early EOF'* | *'hung up'* | *'RPC failed'* | *'imed out'*) ;;
         *'error: 429'* | *'error: 5'* | *'unexpected disconnect'* | *'kex_exchange'*) ;;
         *'Could not resolve host'* | *'Connection closed'* | *'too slow'* | *'nothing moved'*) ;;
