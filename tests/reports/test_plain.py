@@ -166,3 +166,36 @@ def test_how_a_clock_stands_is_for_the_verbose() -> None:
     assert lines(compared) == []
     told = "the node's clock is -250 ms off ours, give or take 1.0 ms"
     assert [line[10:] for line in lines(compared, verbose=True)] == [told]
+
+
+def retried(plugin: str, reason: str = "dns") -> FetchRetried:
+    return FetchRetried(
+        plugin=plugin, url="u", attempt=1, reason=reason, message="fatal: no", delay_s=1
+    )
+
+
+def test_retries_for_one_reason_are_told_once() -> None:
+    """Without a network sixty repositories ask twice more each."""
+    now = 0.0
+    out = io.StringIO()
+    with Plain(out, clock=lambda: now) as display:
+        for number in range(60):
+            display.emit(retried(f"p{number}"))
+            now += 0.02
+        display.emit(retried("other", "throttled"))
+        now = 3.0
+        display.emit(STEP)
+        display.emit(retried("late"))
+        display.emit(retried("last"))
+    assert [line[10:] for line in out.getvalue().splitlines()] == [
+        "fetch p0: try 1 failed (dns), again in 1.00 s: fatal: no",
+        "fetch other: try 1 failed (throttled), again in 1.00 s: fatal: no",
+        "fetch: 59 more tries failed (dns)",
+        "install p: ok in 1.50 s",
+        "fetch late: try 1 failed (dns), again in 1.00 s: fatal: no",
+        "fetch last: try 1 failed (dns), again in 1.00 s: fatal: no",
+    ]
+
+
+def test_who_asks_for_it_is_told_each_retry() -> None:
+    assert len(lines(*(retried(f"p{number}") for number in range(60)), verbose=True)) == 60
