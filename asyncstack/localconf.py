@@ -122,7 +122,7 @@ def read_local_conf(path: Path) -> LocalConf:
         raise LocalConfError(
             "no such file",
             path=str(path),
-            hint="name one: asyncstack stack PATH/local.conf (or try: asyncstack demo)",
+            hint="put it there, or name another one behind the command (or try: asyncstack demo)",
         )
     else:
         beside = path
