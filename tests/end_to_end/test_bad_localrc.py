@@ -38,7 +38,7 @@ def assert_refused(outcome: Outcome, lab: Lab, *said: str) -> None:
 def test_no_local_conf(lab: Lab, command: str) -> None:
     """A file that isn't there is named, with the way out, and no run begins."""
     outcome = lab.run(command, lab.root / "absent.conf")
-    assert_refused(outcome, lab, f"{lab.root}/absent.conf: no such file", "name one:")
+    assert_refused(outcome, lab, f"{lab.root}/absent.conf: no such file", "name another one")
     assert not outcome.directory.exists()
 
 
