@@ -88,7 +88,7 @@ def test_a_repository_of_several_nodes_says_where_each_went() -> None:
     events = [
         NodeBooted(node="ctrl", pid=1, directory="/", dest="/opt/stack"),
         NodeBooted(node="n1", pid=1, directory="/", dest="/opt/stack"),
-        structs.replace(here, directory="/root/.cache/asyncstack/git/one-0123456789abcdef"),
+        structs.replace(here, directory="/home/me/.cache/asyncstack/git/one-0123456789abcdef"),
         here,
         structs.replace(here, node="n1"),
     ]
