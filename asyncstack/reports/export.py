@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Struct
 
@@ -86,11 +88,8 @@ class PluginGain(Struct, frozen=True, kw_only=True):
     gain_there_s: float
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """What `--format json` prints: totals, then the events that they were made from.
-
-    `path_s` of the run's `duration_s` were steps that all others waited for.
-    """
+class _Run(Struct, frozen=True, kw_only=True):
+    """What both of them begin with."""
 
     format_version: int = FORMAT_VERSION
     run_id: str
@@ -98,6 +97,14 @@ class Report(Struct, frozen=True, kw_only=True):
     status: Status
     exit_code: int | None
     duration_s: float
+
+
+class Report(_Run, frozen=True, kw_only=True):
+    """What `--format json` prints: totals, then the events that they were made from.
+
+    `path_s` of the run's `duration_s` were steps that all others waited for.
+    """
+
     total_s: float
     nodes: tuple[str, ...]
     plugins: tuple[PluginTotal, ...]
@@ -112,15 +119,9 @@ class Report(Struct, frozen=True, kw_only=True):
     clocks: tuple[ClockCompared, ...]
 
 
-class FetchReport(Struct, frozen=True, kw_only=True):
+class FetchReport(_Run, frozen=True, kw_only=True):
     """What `--fetch --format json` prints: the repositories, those that took longest first."""
 
-    format_version: int = FORMAT_VERSION
-    run_id: str
-    command: str
-    status: Status
-    exit_code: int | None
-    duration_s: float
     fetches: tuple[FetchFinished, ...]
 
 
@@ -133,14 +134,15 @@ def fetches_to_json(summary: Summary) -> bytes:
     """The same of the repositories alone."""
     return _encoded(
         FetchReport(
-            run_id=summary.run_id,
-            command=summary.command,
-            status=summary.status,
-            exit_code=summary.exit_code,
-            duration_s=summary.duration_s,
+            **_run(summary),
             fetches=tuple(summary.longest_fetches),
         )
     )
+
+
+def _run(summary: Summary) -> dict[str, Any]:
+    names = ("run_id", "command", "status", "exit_code", "duration_s")
+    return {name: getattr(summary, name) for name in names}
 
 
 def _encoded(report: Report | FetchReport) -> bytes:
@@ -152,11 +154,7 @@ def _report(summary: Summary) -> Report:
     plugins = [(name, summary.plugin_s[name]) for name in summary.plugins]
     phases = [(key, summary.phase_s[key]) for key in summary.phases]
     return Report(
-        run_id=summary.run_id,
-        command=summary.command,
-        status=summary.status,
-        exit_code=summary.exit_code,
-        duration_s=summary.duration_s,
+        **_run(summary),
         total_s=summary.total_s,
         nodes=summary.nodes,
         plugins=tuple(

@@ -105,6 +105,20 @@ def once_each(found: list[StepFinished]) -> bool:
     return set(Counter((s.node, s.mode, s.phase, s.plugin) for s in found).values()) == {1}
 
 
+def resumed_through_the_gate(met: Met) -> int:
+    """The exit code of a resume that comes to where the run waits, and is let through."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "asyncstack", "resume", "-q"],
+        env=met.lab.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as resumed:
+        met.wait_until_it_waits()
+        met.open_gate()
+        return resumed.wait(60)
+
+
 def test_a_run_whose_controller_was_killed_is_taken_up_and_nothing_runs_twice(met: Met) -> None:
     controller = met.start()
     controller.kill()
@@ -167,16 +181,7 @@ def test_a_run_that_was_killed_and_stopped_is_resumed_once_it_was_taken_up(met: 
         assert "has lost its controller" in refused.stderr
         assert f"asyncstack attach {met.runs[0].name}" in refused.stderr
     assert met.asyncstack("attach", "-q").returncode == 1
-    with subprocess.Popen(
-        [sys.executable, "-m", "asyncstack", "resume", "-q"],
-        env=met.lab.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as resumed:
-        met.wait_until_it_waits()
-        met.open_gate()
-        assert resumed.wait(60) == 0
+    assert resumed_through_the_gate(met) == 0
     assert [line for line in met.ran() if "pre-install" in line] == [
         f"{name} stack pre-install" for name in ("first", "waits", "last")
     ]
@@ -302,16 +307,7 @@ def test_resume_of_an_interrupted_run_does_what_it_had_left(met: Met) -> None:
     controller = met.start()
     controller.send_signal(signal.SIGINT)
     assert controller.wait(60) == 130
-    with subprocess.Popen(
-        [sys.executable, "-m", "asyncstack", "resume", "-q"],
-        env=met.lab.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as resumed:
-        met.wait_until_it_waits()
-        met.open_gate()
-        assert resumed.wait(60) == 0
+    assert resumed_through_the_gate(met) == 0
     phases = [PhaseKey(s.mode, s.phase).name for s in steps(met.runs[-1])]
     assert "pre-install" not in phases
     assert phases.count("install") == 3
