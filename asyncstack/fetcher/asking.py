@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,110 +10,57 @@ import anyio
 
 from asyncstack.checkouts.rules import sources
 from asyncstack.fetcher.attempts import Job, try_all
+from asyncstack.fetcher.conversations import Conversations, in_daemon_thread
 from asyncstack.git.commands import Git, ls_remote
+from asyncstack.git.pktline import Advertised
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefTable, parse_ls_remote
-from asyncstack.git.smart_http import Conversation, is_plain
+from asyncstack.git.smart_http import Trouble
 from asyncstack.git.urls import Address, parse_url
 
 __all__ = ["Questions"]
 
-#: Kept connections a host, at most: each is asked again and again, so that more gain little.
+#: Connections a host, at most: each is asked again and again, so that more gain little.
 _CONNECTIONS = 16
 
 
 @dataclass(slots=True)
-class _Host:
-    limiter: anyio.CapacityLimiter
-    idle: list[Conversation] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class Questions:
-    """All questions of one batch. `plain` is None until the user's git configuration was looked at."""
+    """All questions of one batch."""
 
-    hosts: dict[tuple[str, str], _Host] = field(default_factory=dict)
-    plain: bool | None = None
-    looking: anyio.Lock = field(default_factory=anyio.Lock)
+    conversations: Conversations
+    limiters: dict[str, anyio.CapacityLimiter] = field(default_factory=dict)
 
     async def ask(self, job: Job, work: Path) -> RefTable | Ended:
         """Return a repository's branches and tags, or why they can't be had."""
-        url = sources(job.request.url, job.options.mirrors)[0]
-        address = parse_url(url)
-        if is_plain(address, os.environ) and await self._is_plain(job.git):
+        address = parse_url(sources(job.request.url, job.options.mirrors)[0])
+        if await self.conversations.possible(address, job.git):
             answer = await self._converse(job, address)
             if answer is not None:
                 return answer
         return await _ask_git(job, work)
 
-    async def _is_plain(self, git: Git) -> bool:
-        """Say whether the user's git connects in no special way: one git call a batch."""
-        async with self.looking:
-            if self.plain is None:
-                ended = await git.run("config", "--name-only", "--get-regexp", r"^(http|url)\.")
-                self.plain = not ended.stdout.strip()
-        return self.plain
-
     async def _converse(self, job: Job, address: Address) -> RefTable | None:
-        host = self._host(job, address)
-        async with host.limiter:
+        async with self._limiter(job, address):
             job.begin()
             started = time.monotonic()
-            conversation = host.idle.pop() if host.idle else _converser(job, address)
-            with _interrupted_on_cancel(conversation):
-                answer = await _in_daemon_thread(lambda: conversation.ask(address.url))
-            host.idle.append(conversation)
-        if answer is not None:
-            job.outcome.attempts += 1
-            job.outcome.add("negotiate", time.monotonic() - started)
-        return answer
+            answer: Advertised | Trouble | None = None
+            with (
+                anyio.move_on_after(job.options.timeout_s or None),
+                self.conversations.lend(address, job.options) as conversation,
+            ):
+                answer = await in_daemon_thread(lambda: conversation.refs(address.url))
+        if answer is None or isinstance(answer, Trouble):
+            return None
+        job.outcome.attempts += 1
+        job.outcome.add("negotiate", time.monotonic() - started)
+        return answer.refs
 
-    def _host(self, job: Job, address: Address) -> _Host:
-        key = address.scheme, address.host
-        if key not in self.hosts:
+    def _limiter(self, job: Job, address: Address) -> anyio.CapacityLimiter:
+        if address.host not in self.limiters:
             most = min(_CONNECTIONS, job.options.jobs_per_host, job.options.jobs)
-            self.hosts[key] = _Host(anyio.CapacityLimiter(max(1, most)))
-        return self.hosts[key]
-
-    def close(self) -> None:
-        """Hang up."""
-        for host in self.hosts.values():
-            for conversation in host.idle:
-                conversation.close()
-
-
-def _converser(job: Job, address: Address) -> Conversation:
-    limits = [limit for limit in (job.options.timeout_s, job.options.stall_s) if limit]
-    return Conversation(address, min(limits, default=0.0), os.environ.get("GIT_SSL_CAINFO", ""))
-
-
-@contextmanager
-def _interrupted_on_cancel(conversation: Conversation) -> Iterator[None]:
-    """Wake the thread of a conversation that nobody waits for any more."""
-    try:
-        yield
-    except BaseException:
-        conversation.interrupt()
-        raise
-
-
-async def _in_daemon_thread(ask: Callable[[], RefTable | None]) -> RefTable | None:
-    """Run something that blocks in a thread that no exit of the process waits for.
-
-    anyio's own worker threads are waited for, and a name server or a host that swallows packets
-    would keep an interrupted user for half a minute.
-    """
-    answers: list[RefTable | None] = []
-    ours, theirs = socket.socketpair()
-
-    def work() -> None:
-        with theirs:  # its end of file is the wake-up call
-            answers.append(ask())
-
-    with ours:
-        threading.Thread(target=work, daemon=True, name="asyncstack question").start()
-        await anyio.wait_readable(ours)
-    return answers[0] if answers else None
+            self.limiters[address.host] = anyio.CapacityLimiter(max(1, most))
+        return self.limiters[address.host]
 
 
 async def _ask_git(job: Job, work: Path) -> RefTable | Ended:

@@ -167,7 +167,9 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
         git = replace(job.git, on_progress=job.progress)
         opened = anyio.current_time()
         ended = await operation(git.reaching(address, **trace_environment(trace)), address.url)
-        retry_after = read_retry_after(trace) if ended.failure else 0.0
+        retry_after = ended.retry_after_s
+        if ended.failure and not retry_after:
+            retry_after = read_retry_after(trace)
         if ended.failure is None:
             host.succeeded()
         elif is_throttling(ended.failure):

@@ -15,6 +15,8 @@ from asyncstack.events import Warned
 from asyncstack.fetcher.asking import Questions
 from asyncstack.fetcher.attempts import Job, failed, failed_by, try_all
 from asyncstack.fetcher.cache import Cache, Mirror
+from asyncstack.fetcher.conversations import Conversations
+from asyncstack.fetcher.direct import clone_directly, goes_on_directly
 from asyncstack.fetcher.files import in_words, share_packs
 from asyncstack.fetcher.workspace import Workspaces
 from asyncstack.git.commands import (
@@ -65,8 +67,12 @@ class Store:
     workspaces: Workspaces
     warned: bool = False
     fresh: set[str] = field(default_factory=set)
+    questions: Questions = field(init=False)
     locks: dict[str, anyio.Lock] = field(default_factory=dict)
-    questions: Questions = field(default_factory=Questions)
+    conversations: Conversations = field(default_factory=Conversations)
+
+    def __post_init__(self) -> None:
+        self.questions = Questions(self.conversations)
 
     def knows(self, job: Job) -> bool:
         """Say whether there is a mirror of a job's URL."""
@@ -81,7 +87,7 @@ class Store:
         address = parse_url(job.request.url)
         if self.cache is None:
             offline = job.options.offline
-            return _offline(job, None) if offline else await _download(job, None, work)
+            return _offline(job, None) if offline else await self._download(job, None, work)
         # Two plugins may share a URL: in one process they queue here, without polling a file.
         async with self.locks.setdefault(address.key, anyio.Lock()), self.cache.locked(address):
             return await self._from_cache(job, address, work, expected)
@@ -99,7 +105,7 @@ class Store:
         if job.options.offline:
             return _offline(job, mirror)
         started = time.monotonic()
-        fetched = await _download(job, mirror, self._place(work, address))
+        fetched = await self._download(job, mirror, self._place(work, address))
         if isinstance(fetched, Ended) or fetched.shallow:  # a mirror is whole, or isn't kept
             return fetched
         try:
@@ -178,6 +184,49 @@ class Store:
         commit = await resolve(job.git, mirror, wanted)
         return Source(mirror, commit) if commit else _no_such_ref(job, mirror)
 
+    async def _download(self, job: Job, known: Mirror | None, place: Path) -> Source | Ended:
+        """Fetch over the network into a mirror of our own below `place`."""
+        number = 0
+        directly = known is None
+        source: Source | None = None
+
+        async def download(git: Git, url: str) -> Ended:
+            nonlocal number, directly, source
+            number += 1
+            target = place / f"mirror-{number}"
+            ended = (
+                await clone_directly(job, self.conversations, git, url, target)
+                if directly
+                else None
+            )
+            if ended is None:
+                ended = await _transfer(git, url, target, known, job)
+            if not ended.ok:
+                directly = directly and goes_on_directly(ended)
+                return _moved(ended, job)
+            mirror = Mirror(target, read_refs(target))
+            commit = await resolve(job.git, mirror, job.request.commit or job.request.ref)
+            if not commit:
+                return _no_such_ref(job, mirror)
+            source = Source(mirror, commit, await _repack(job.git, mirror))
+            return ended
+
+        try:
+            ended = await try_all(job, download, place)
+        except OSError as error:
+            pruned = known is not None and not known.path.exists()
+            return failed(FailureClass.CORRUPT, str(error)) if pruned else failed_by(error)
+        return source if source is not None else ended
+
+
+async def _transfer(git: Git, url: str, target: Path, known: Mirror | None, job: Job) -> Ended:
+    specs = [spec for spec in (extra_refspec(job.request.commit or job.request.ref),) if spec]
+    if known is None:
+        return await clone_mirror(git, url, target, specs)
+    _private_copy(known, target)
+    ended = await fetch_mirror(git, url, target, specs)
+    return await pack_refs(job.git, target) if ended.ok else ended
+
 
 async def resolve(git: Git, mirror: Mirror, wanted: str) -> str:
     """Return the commit that a ref means in a mirror; '' if it means none there."""
@@ -190,42 +239,6 @@ async def resolve(git: Git, mirror: Mirror, wanted: str) -> str:
     if kind is RefKind.ABBREVIATED:
         return await resolve_commit(git, mirror.path, wanted)
     return ""
-
-
-async def _download(job: Job, known: Mirror | None, place: Path) -> Source | Ended:
-    """Fetch over the network into a mirror of our own below `place`."""
-    number = 0
-    source: Source | None = None
-
-    async def download(git: Git, url: str) -> Ended:
-        nonlocal number, source
-        number += 1
-        target = place / f"mirror-{number}"
-        ended = await _transfer(git, url, target, known, job)
-        if not ended.ok:
-            return _moved(ended, job)
-        mirror = Mirror(target, read_refs(target))
-        commit = await resolve(job.git, mirror, job.request.commit or job.request.ref)
-        if not commit:
-            return _no_such_ref(job, mirror)
-        source = Source(mirror, commit, await _repack(job.git, mirror))
-        return ended
-
-    try:
-        ended = await try_all(job, download, place)
-    except OSError as error:
-        pruned = known is not None and not known.path.exists()
-        return failed(FailureClass.CORRUPT, str(error)) if pruned else failed_by(error)
-    return source if source is not None else ended
-
-
-async def _transfer(git: Git, url: str, target: Path, known: Mirror | None, job: Job) -> Ended:
-    specs = [spec for spec in (extra_refspec(job.request.commit or job.request.ref),) if spec]
-    if known is None:
-        return await clone_mirror(git, url, target, specs)
-    _private_copy(known, target)
-    ended = await fetch_mirror(git, url, target, specs)
-    return await pack_refs(job.git, target) if ended.ok else ended
 
 
 async def _repack(git: Git, mirror: Mirror) -> frozenset[str]:

@@ -75,7 +75,7 @@ def _session(options: FetchOptions, emit: Emit) -> Iterator[Session]:
         cache, writable = _open_cache(options, emit)
         workspaces = Workspaces(stack)
         store = Store(cache, workspaces, warned=not writable)
-        stack.callback(store.questions.close)
+        stack.callback(store.conversations.close)
         yield Session(
             options=options,
             emit=emit,
@@ -227,9 +227,10 @@ class Session:
         return result_of(job, FetchStatus.CLONED, commit=commit, warnings=warnings)
 
     async def _make(self, job: Job, work: Path) -> tuple[Path, str] | Ended:
-        if not self.options.offline and (self.options.depth or self.options.filter):
-            make = clone_shallow if self.options.depth else clone_partial
-            return await make(job, work)
+        if self.options.depth and not self.options.offline:
+            return await clone_shallow(job, self.store.conversations, work)
+        if self.options.filter and not self.options.offline:
+            return await clone_partial(job, work)
         made = await self._make_from_mirror(job, work / "first")
         if self._blames_mirror(job, made):
             made = await self._make_from_mirror(job, work / "second")

@@ -12,6 +12,8 @@ from asyncstack.checkouts.wording import about_unfiltered
 from asyncstack.fetcher.attempts import Job, failed, try_all
 from asyncstack.fetcher.cache import Mirror
 from asyncstack.fetcher.checkout import write_repository
+from asyncstack.fetcher.conversations import Conversations
+from asyncstack.fetcher.direct import Fetched, fetch_shallow_directly, goes_on_directly
 from asyncstack.git.commands import (
     Git,
     clone_filtered,
@@ -77,20 +79,30 @@ async def fetch_directly(job: Job, git_dir: Path, work: Path, name: str) -> str 
     return commit if ended.ok else ended
 
 
-async def clone_shallow(job: Job, work: Path) -> tuple[Path, str] | Ended:
+async def clone_shallow(
+    job: Job, conversations: Conversations, work: Path
+) -> tuple[Path, str] | Ended:
     """Clone one ref, GIT_DEPTH commits deep; return the checkout and its commit."""
     fetched: tuple[Path, str] | None = None
+    directly = True
     wanted = job.request.commit or job.request.ref
 
     async def attempt(git: Git, url: str) -> Ended:
-        nonlocal fetched
+        nonlocal directly, fetched
         tree = work / f"shallow-{job.outcome.attempts}"
         write_repository(tree, Mirror(work / "nothing", RefTable()), job.request.url)
         git_dir = tree / ".git"
-        ended = await _fetch_in_its_format(job, git, url, git_dir)
-        if not ended.ok:
-            return _explained(ended, wanted)
-        name, oid = _name_fetched(git_dir, wanted)
+        there = (
+            await fetch_shallow_directly(job, conversations, git, url, git_dir)
+            if directly
+            else None
+        )
+        if there is None:
+            there = await _fetch_in_its_format(job, git, url, git_dir)
+        if isinstance(there, Ended):
+            directly = directly and goes_on_directly(there)
+            return _explained(there, wanted)
+        ended, name, oid = there
         commit = await _commit_of(job.git, git_dir, name, oid)
         if not commit:
             return replace(
@@ -113,17 +125,17 @@ async def _commit_of(git: Git, git_dir: Path, name: str, oid: str) -> str:
     return oid if name.startswith("refs/remotes/") else await resolve_commit(git, git_dir, oid)
 
 
-async def _fetch_in_its_format(job: Job, git: Git, url: str, git_dir: Path) -> Ended:
+async def _fetch_in_its_format(job: Job, git: Git, url: str, git_dir: Path) -> Fetched | Ended:
     """Fetch one ref into an empty repository, of the object format that the server's has."""
     wanted, depth = job.request.commit or job.request.ref, job.options.depth
-    sha256 = kind_of_ref(wanted) is RefKind.COMMIT and len(wanted) == _SHA256_DIGITS
-    if not sha256:
+    ended: Ended | None = None
+    if kind_of_ref(wanted) is not RefKind.COMMIT or len(wanted) != _SHA256_DIGITS:
         ended = await fetch_shallow(git, url, git_dir, wanted, depth)
-        # A clone would find out by itself. To ask before would cost everybody a connection.
-        if ended.ok or _OTHER_FORMAT not in ended.words:
-            return ended
-    write_config(git_dir, parse_url(job.request.url).url, sha256=True)
-    return await fetch_shallow(git, url, git_dir, wanted, depth)
+    # A clone would find out by itself. To ask before would cost everybody a connection.
+    if ended is None or (not ended.ok and _OTHER_FORMAT in ended.words):
+        write_config(git_dir, parse_url(job.request.url).url, sha256=True)
+        ended = await fetch_shallow(git, url, git_dir, wanted, depth)
+    return (ended, *_name_fetched(git_dir, wanted)) if ended.ok else ended
 
 
 def _explained(ended: Ended, wanted: str) -> Ended:

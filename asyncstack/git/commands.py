@@ -7,6 +7,7 @@ Every ref, URL and path that comes from outside stands behind `--` or inside a r
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "fetch_branches",
     "fetch_mirror",
     "fetch_shallow",
+    "index_pack",
     "ls_remote",
     "pack_refs",
     "populate",
@@ -76,15 +78,31 @@ class Git:
         place = [f"--git-dir={git_dir}", *([f"--work-tree={work_tree}"] if work_tree else [])]
         return replace(self, options=(*self.options, *place), directory=git_dir.parent)
 
-    async def run(self, *arguments: str) -> Ended:
-        """Run `git <arguments>`."""
+    async def run(
+        self,
+        *arguments: str,
+        stdin: int = subprocess.DEVNULL,
+        moved: Callable[[], int] = lambda: 0,
+    ) -> Ended:
+        """Run `git <arguments>`; the rest is for `run_git`."""
         return await run_git(
             ["git", *config_options(), *self.options, *arguments],
             env=self.environment,
             cwd=self.directory,
             limits=self.limits,
             on_progress=self.on_progress,
+            stdin=stdin,
+            moved=moved,
         )
+
+
+async def index_pack(git: Git, git_dir: Path, stdin: int, moved: Callable[[], int]) -> Ended:
+    """Unpack what comes on `stdin` into a repository that is empty; it has to be whole in itself.
+
+    That is what `clone` has index-pack check, in place of a walk over the whole history.
+    """
+    arguments = ("index-pack", "-v", "--stdin", "--check-self-contained-and-connected")
+    return await git.at(git_dir).run(*arguments, stdin=stdin, moved=moved)
 
 
 async def clone_mirror(git: Git, url: str, target: Path, refspecs: Sequence[str]) -> Ended:

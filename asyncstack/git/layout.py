@@ -22,6 +22,7 @@ __all__ = [
     "pack_files",
     "read_head",
     "unfinished",
+    "write_bare",
     "write_config",
     "write_packed_refs",
 ]
@@ -111,6 +112,16 @@ def write_config(git_dir: Path, url: str, *, sha256: bool = False) -> None:
         "utf-8",
         "surrogateescape",
     )
+
+
+def write_bare(git_dir: Path, head: str) -> None:
+    """Write an empty bare repository whose HEAD is the branch of a full name."""
+    for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+        (git_dir / folder).mkdir(parents=True)
+    (git_dir / "config").write_text(
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n", "ascii"
+    )
+    (git_dir / "HEAD").write_text(f"ref: {head}\n", "utf-8", "surrogateescape")
 
 
 def write_packed_refs(git_dir: Path, refs: RefTable) -> None:

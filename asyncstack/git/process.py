@@ -42,7 +42,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a git ended. `failure` is None exactly if it did what it was told."""
+    """How a git ended. `failure` is None exactly if it did what it was told.
+
+    `retry_after_s` is how long a server wants to be left alone, as far as we heard it ourselves.
+    """
 
     returncode: int
     stdout: str
@@ -51,6 +54,7 @@ class Ended:
     seconds: float
     received_bytes: int = 0
     objects: int = 0
+    retry_after_s: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -60,9 +64,12 @@ class Ended:
 class _Watched:
     """What the readers and the watchdog share about one running git."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], limits: Limits, moved: Callable[[], int]
+    ) -> None:
         self.process = process
         self.limits = limits
+        self.moved = moved
         self.started = self.last_sign = time.monotonic()
         self.last_activity = -1
         self.given_up: FailureClass | None = None
@@ -80,7 +87,7 @@ class _Watched:
             return FailureClass.TIMEOUT
         if not limits.stall_s or now - self.last_sign < limits.stall_s / 2:
             return None
-        seen = activity(self.process.pid)
+        seen = activity(self.process.pid) + self.moved()
         if seen != self.last_activity:
             # The first look only takes the measure: silence so far stays counted.
             first, self.last_activity = self.last_activity < 0, seen
@@ -97,10 +104,13 @@ async def run_git(
     cwd: str | Path | None = None,
     limits: Limits = Limits(),
     on_progress: Callable[[Progress], None] | None = None,
+    stdin: int = subprocess.DEVNULL,
+    moved: Callable[[], int] = lambda: 0,
 ) -> Ended:
     """Run a git command line in its own process group and say how it ended; raises nothing for git.
 
-    On cancellation the whole group gets TERM, then KILL, before the cancellation goes on.
+    `stdin` is a descriptor. `moved` gives the bytes that something of ours has moved for this git:
+    they are a sign of life as well. On cancellation the whole group gets TERM, then KILL, before the cancellation goes on.
     """
     await anyio.lowlevel.checkpoint_if_cancelled()
     try:
@@ -108,14 +118,14 @@ async def run_git(
             argv,
             env=dict(env),
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
     except FileNotFoundError as error:
         return _not_started(error, argv[0])
-    watched = _Watched(process, limits)
+    watched = _Watched(process, limits, moved)
     try:
         await _attend(watched, on_progress)
     finally:

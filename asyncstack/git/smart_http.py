@@ -1,34 +1,45 @@
-"""Ask smart http servers for their refs without a git process, over connections that are kept.
+"""Talk to smart http servers without a git process, over connections that are kept.
 
 Thirty `git ls-remote` are thirty processes and thirty TLS handshakes; this is one request each over
-a few connections. It does the plain case alone: protocol version 2, no login, no proxy, no redirect,
-no configuration of the user's that would change how git connects. For everything else the answer is
-None, which means: let git do it. (gitprotocol-http(5), gitprotocol-v2(5), "ls-refs".)
+a few connections. A `git clone` is three processes that hand the pack on to each other; this hands
+it to index-pack itself. It does the plain case alone: protocol version 2, no login, no proxy, no
+redirect, no configuration of the user's that would change how git connects. For everything else
+the answer is None, which means: let git do it. (gitprotocol-http(5).)
 """
-# ruff: noqa: PLC0415 - ssl and http.client cost 20 ms that most commands needn't pay
+# ruff: noqa: PLC0415 - http.client costs 20 ms that most commands needn't pay
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from asyncstack.git.refs import RefTable
+from asyncstack.git.pktline import (
+    Advertised,
+    PackAnswer,
+    ProtocolError,
+    parse_refs,
+    refs_request,
+)
 from asyncstack.git.urls import Address
 
 if TYPE_CHECKING:
-    from http.client import HTTPConnection
+    from http.client import HTTPConnection, HTTPResponse
 
-__all__ = ["Conversation", "is_plain", "parse_refs", "refs_request"]
+__all__ = ["Conversation", "Trouble", "is_plain"]
 
 #: Variables that change how git's curl connects; GIT_SSL_CAINFO is honoured.
 _REROUTES = re.compile(r"(?:https?|all)_proxy|GIT_(?:PROXY|HTTP)_\w+", re.IGNORECASE)
 _OWN_TLS = re.compile(r"GIT_SSL_(?!CAINFO\Z)\w+")
-_OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_ANSWER = "application/x-git-upload-pack-result"
 #: An answer that is longer than this is no list of refs.
 _LONGEST = 64 << 20
+_PIECE = 1 << 17
+_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
 
 
 def is_plain(address: Address, environ: Mapping[str, str]) -> bool:
@@ -40,101 +51,131 @@ def is_plain(address: Address, environ: Mapping[str, str]) -> bool:
     return address.scheme == "http" or not any(_OWN_TLS.fullmatch(name) for name in environ)
 
 
-def refs_request() -> bytes:
-    """Return the body that asks for branches and tags, tags peeled."""
-    lines = [b"command=ls-refs\n", b"agent=git/asyncstack"]
-    wanted = [b"peel\n", b"ref-prefix refs/heads/\n", b"ref-prefix refs/tags/\n"]
-    return b"".join([*map(_packet, lines), b"0001", *map(_packet, wanted), b"0000"])
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why there was no answer, in the words that git has for it, and the Retry-After header."""
 
-
-def _packet(line: bytes) -> bytes:
-    return b"%04x%s" % (len(line) + 4, line)
-
-
-def parse_refs(answer: bytes) -> RefTable | None:
-    """Read the answer; None if it isn't one."""
-    names: dict[str, str] = {}
-    peeled: dict[str, str] = {}
-    at = 0
-    while (size := _size(answer[at : at + 4])) >= 4:  # noqa: PLR2004 - the length counts itself
-        line = answer[at + 4 : at + size].rstrip(b"\n").decode("utf-8", "surrogateescape")
-        oid, _, rest = line.partition(" ")
-        name, *attributes = rest.split(" ")
-        if not _OBJECT.match(oid) or not name.startswith("refs/"):
-            return None
-        names[name] = oid
-        for attribute in attributes:
-            key, _, value = attribute.partition(":")
-            if key == "peeled":
-                peeled[name] = value
-        at += size
-    complete = size == 0 and at + 4 == len(answer)
-    return RefTable(names, peeled) if complete else None
-
-
-def _size(digits: bytes) -> int:
-    try:
-        return int(digits, 16)
-    except ValueError:
-        return -1
+    words: str
+    retry_after: str = ""
 
 
 class Conversation:
     """One kept connection to one server. Its methods block: call them in a thread."""
 
     def __init__(self, address: Address, timeout_s: float, ca_file: str = "") -> None:
-        self._origin = urlsplit(address.url)
+        self._url = address.url
         self._timeout_s = timeout_s or None
         self._ca_file = ca_file or None
         self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
+        self.connect_s = 0.0
+        self.received_bytes = 0
 
-    def ask(self, url: str) -> RefTable | None:
-        """Ask for a repository's refs; None if git should."""
+    def refs(self, url: str, prefixes: Sequence[str] = ()) -> Advertised | Trouble | None:
+        """Ask for a repository's refs: branches, tags and HEAD, or those below some prefixes.
+
+        None if git should ask; trouble is what it would meet as well: silence, or a server that is
+        in trouble itself.
+        """
         from http.client import HTTPException
 
         try:
-            return self._ask(url)
+            response = self._post(url, refs_request(prefixes) if prefixes else refs_request())
+            answer = response.read(_LONGEST)
+        except TimeoutError:
+            return self._silence()
         except (OSError, HTTPException, ValueError):
             self.close()
             return None
+        if _is_in_trouble(response.status):
+            return _trouble(url, response)
+        return parse_refs(answer) if _is_answer(response) else None
 
-    def _ask(self, url: str) -> RefTable | None:
-        connection = self._connect()
+    def pack(
+        self,
+        request: bytes,
+        url: str,
+        begin: Callable[[Sequence[str]], None],
+        sink: Callable[[memoryview], object],
+    ) -> PackAnswer | Trouble:
+        """Have a pack sent (`pack_request`) and give its bytes to `sink` as they come.
+
+        `begin` is told before that where the history is cut off. An OSError of either goes on.
+        """
+        from http.client import HTTPException
+
+        answer = PackAnswer()
+        try:
+            response = self._post(url, request)
+            if not _is_answer(response):
+                response.read(_LONGEST)
+                return _trouble(url, response)
+            begun = False
+            while data := response.read1(_PIECE):
+                self.received_bytes += len(data)
+                for piece in answer.feed(data):
+                    if not begun:
+                        begin(answer.shallow)
+                        begun = True
+                    sink(piece)
+        except TimeoutError:
+            return self._silence()
+        except ProtocolError as error:
+            self.close()
+            return Trouble(str(error))
+        except (HTTPException, ConnectionResetError, ValueError) as error:
+            self.close()
+            return Trouble(f"fatal: unexpected disconnect while reading the pack: {error}")
+        except OSError:
+            self.close()
+            raise
+        if answer.complete:
+            return answer
+        self.close()
+        return Trouble("fatal: unexpected disconnect while reading sideband packet")
+
+    def _silence(self) -> Trouble:
+        self.close()
+        return Trouble(f"for {self._timeout_s:g} s nothing moved")
+
+    def _post(self, url: str, body: bytes) -> HTTPResponse:
+        """Send a request and return the head of its answer.
+
+        A kept connection may have been closed by the server meanwhile: then over a new one.
+        """
         path = urlsplit(url).path.rstrip("/") + "/git-upload-pack"
         headers = {
             "Content-Type": "application/x-git-upload-pack-request",
-            "Accept": "application/x-git-upload-pack-result",
+            "Accept": _ANSWER,
             "Git-Protocol": "version=2",
             "User-Agent": "git/asyncstack",
         }
-        connection.request("POST", path, refs_request(), headers)
-        response = connection.getresponse()
-        answer = response.read(_LONGEST)
-        kind = response.headers.get_content_type()
-        if response.status != 200 or kind != "application/x-git-upload-pack-result":  # noqa: PLR2004
-            return None
-        return parse_refs(answer)
+        while True:
+            connection, new = self._connect()
+            try:
+                connection.request("POST", path, body, headers)
+                return connection.getresponse()
+            except ConnectionError:
+                self.close()
+                if new:
+                    raise
 
-    def _connect(self) -> HTTPConnection:
-        if self._connection is None:
-            self._connection = self._open()
-        return self._connection
+    def _connect(self) -> tuple[HTTPConnection, bool]:
+        """Return a connection that is open, and whether it is new."""
+        self.connect_s = 0.0
+        if self._connection is not None and self._connection.sock is not None:
+            return self._connection, False
+        from asyncstack.git.connections import open_connection
 
-    def _open(self) -> HTTPConnection:
-        from http.client import HTTPConnection, HTTPSConnection
-
-        host, port = self._origin.hostname or "", self._origin.port
-        if self._origin.scheme == "http":
-            return HTTPConnection(host, port, timeout=self._timeout_s)
-        from ssl import create_default_context
-
-        context = create_default_context(cafile=self._ca_file)
-        return HTTPSConnection(host, port, timeout=self._timeout_s, context=context)
+        started = time.monotonic()
+        self._connection = open_connection(self._url, self._timeout_s, self._ca_file)
+        self._socket = self._connection.sock
+        self.connect_s = time.monotonic() - started
+        return self._connection, True
 
     def interrupt(self) -> None:
-        """Make a blocked `ask` fail at once; may be called from another thread."""
-        connection = self._connection
-        raw = connection.sock if connection is not None else None
+        """Make what is blocked fail at once; may be called from another thread."""
+        raw = self._socket
         if raw is not None:
             try:
                 raw.shutdown(socket.SHUT_RDWR)
@@ -142,7 +183,21 @@ class Conversation:
                 return
 
     def close(self) -> None:
-        """Hang up; the next `ask` connects again."""
+        """Hang up; the next question connects again."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._socket = None
+
+
+def _is_answer(response: HTTPResponse) -> bool:
+    return response.status == _OK and response.headers.get_content_type() == _ANSWER
+
+
+def _is_in_trouble(status: int) -> bool:
+    return status == _TOO_MANY or status >= _SERVER_ERROR
+
+
+def _trouble(url: str, response: HTTPResponse) -> Trouble:
+    retry_after = response.headers.get("Retry-After", "")
+    words = f"fatal: unable to access '{url}': The requested URL returned error: {response.status}"
+    return Trouble(words, retry_after)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-__all__ = ["read_retry_after", "read_stages", "trace_environment"]
+__all__ = ["parse_retry_after", "read_retry_after", "read_stages", "trace_environment"]
 
 _RECEIVING = ("Receiving objects", "Unpacking objects")
 _RETRY_AFTER = re.compile(r"header: retry-after: *([^\r\n]+)", re.IGNORECASE)
@@ -109,9 +109,11 @@ def _seconds(stamp: str) -> float | None:
 def read_retry_after(directory: Path, *, now: datetime | None = None) -> float:
     """Return the seconds that a server's last Retry-After header asks for; 0 if there was none."""
     found = _RETRY_AFTER.findall(_read(directory / "curl"))
-    if not found:
-        return 0.0
-    value = found[-1].strip()
+    return parse_retry_after(found[-1].strip(), now=now) if found else 0.0
+
+
+def parse_retry_after(value: str, *, now: datetime | None = None) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or a date; 0 if neither."""
     if value.isdecimal():
         return float(value)
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 5 ms, and hardly ever needed

@@ -29,6 +29,16 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
+@pytest.fixture(params=["directly", "by git"])
+def way(request: pytest.FixtureRequest, tmp_path: Path, nobody: None) -> str:
+    """Clone over http in both ways: a header of the user's is git's business."""
+    if request.param == "by git":
+        config = tmp_path / "home" / ".gitconfig"
+        config.write_text("[http]\n\textraHeader = X-Mine: yes\n")
+    way: str = request.param
+    return way
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Path:
     """The folder of served repositories, holding one: plugin.git."""

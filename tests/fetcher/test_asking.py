@@ -9,8 +9,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from asyncstack.git.pktline import Advertised, parse_refs
 from asyncstack.git.refs import parse_ls_remote, read_refs
-from asyncstack.git.smart_http import Conversation, is_plain, parse_refs
+from asyncstack.git.smart_http import Conversation, is_plain
 from asyncstack.git.urls import parse_url
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
@@ -23,11 +24,12 @@ async def test_the_answer_is_ls_remotes(served: Path, server: SmartHttp) -> None
     """Names, objects and peeled tags, as git would have read them."""
     url = server.url("plugin.git")
     conversation = Conversation(parse_url(url), 10)
-    answer = await anyio.to_thread.run_sync(conversation.ask, url)
+    answer = await anyio.to_thread.run_sync(conversation.refs, url)
     conversation.close()
-    assert answer == parse_ls_remote(git("ls-remote", "--heads", "--tags", url))
-    assert answer is not None
-    assert answer.names == read_refs(served / "plugin.git").shown()
+    assert isinstance(answer, Advertised)
+    assert answer.refs == parse_ls_remote(git("ls-remote", "--heads", "--tags", url))
+    assert answer.refs.names == read_refs(served / "plugin.git").shown()
+    assert answer.head == "refs/heads/master"
 
 
 @pytest.mark.parametrize("caps", [{"jobs_per_host": 3}, {"jobs": 3}], ids=str)
@@ -96,7 +98,9 @@ async def test_cancelled_in_the_middle(served: Path, server: SmartHttp, bench: B
                 while not proxy.connections:  # noqa: ASYNC110 - it can't tell us
                     await anyio.sleep(0.01)
                 group.cancel_scope.cancel()
-    assert not [one for one in threading.enumerate() if "question" in one.name and not one.daemon]
+    assert not [
+        one for one in threading.enumerate() if "conversation" in one.name and not one.daemon
+    ]
 
 
 @pytest.mark.parametrize(

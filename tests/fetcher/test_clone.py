@@ -40,6 +40,7 @@ def resolve_ref(served: Path, ref: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("ref", REFS)
 @pytest.mark.parametrize("cached", [True, False], ids=["cache", "no cache"])
+@pytest.mark.usefixtures("way")
 async def test_every_kind_of_ref(
     ref: str, cached: bool, served: Path, server: SmartHttp, bench: Bench
 ) -> None:
@@ -81,6 +82,7 @@ async def test_local_path(served: Path, bench: Bench) -> None:
     assert result.status is FetchStatus.CLONED
 
 
+@pytest.mark.usefixtures("way")
 async def test_events(server: SmartHttp, bench: Bench) -> None:
     """A start, an end with figures, and nothing about a plugin that has its folder."""
     result = await bench.one(server.url("plugin.git"))

@@ -28,6 +28,9 @@ from tests.helpers.gitserver import (
 
 pytestmark = pytest.mark.anyio
 
+#: The number of the request for a pack, in either way of a clone.
+_PACK_REQUEST = {"directly": 2, "by git": 3}
+
 
 def first(times: int, reply: Reply) -> object:
     """Answer so many requests like this, then as git does."""
@@ -48,6 +51,7 @@ def first(times: int, reply: Reply) -> object:
         (Reply(502), "server"),
     ],
 )
+@pytest.mark.usefixtures("way")
 async def test_passing_trouble_is_retried(
     reply: Reply, reason: str, server: SmartHttp, bench: Bench
 ) -> None:
@@ -68,6 +72,7 @@ async def test_passing_trouble_is_retried(
         (403, FailureClass.AUTHENTICATION),
     ],
 )
+@pytest.mark.usefixtures("way")
 async def test_what_a_retry_cant_cure(
     status: int, failure: FailureClass, server: SmartHttp, bench: Bench
 ) -> None:
@@ -83,6 +88,7 @@ async def test_what_a_retry_cant_cure(
     assert result.hint
 
 
+@pytest.mark.usefixtures("way")
 async def test_an_empty_repository(served: Path, server: SmartHttp, bench: Bench) -> None:
     """No ref of it would be right: it is the URL that is to be looked at."""
     git("init", "-q", "--bare", served / "empty.git")
@@ -101,6 +107,7 @@ async def test_tries_end(server: SmartHttp, bench: Bench) -> None:
     assert len(delays) == 2
 
 
+@pytest.mark.usefixtures("way")
 async def test_retry_after_is_obeyed(server: SmartHttp, bench: Bench) -> None:
     """The wait is at least what the server asked for."""
     server.answer = first(1, Reply(429, {"Retry-After": "1"}))  # type: ignore[assignment]
@@ -111,6 +118,7 @@ async def test_retry_after_is_obeyed(server: SmartHttp, bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("asked", "told"), [("5400", "90 minutes"), ("259200", "3 days")])
+@pytest.mark.usefixtures("way")
 async def test_a_server_that_says_come_back_much_later(
     served: Path, server: SmartHttp, bench: Bench, asked: str, told: str
 ) -> None:
@@ -131,6 +139,7 @@ async def test_a_server_that_says_come_back_much_later(
     assert len(asked_for) == 1
 
 
+@pytest.mark.usefixtures("way")
 async def test_cut_in_the_middle_of_a_pack(served: Path, server: SmartHttp, bench: Bench) -> None:
     """A server that closes in the middle is asked again; DEST never sees the half."""
     make_repository(served / "big.git", payload=50_000)
@@ -143,6 +152,7 @@ async def test_cut_in_the_middle_of_a_pack(served: Path, server: SmartHttp, benc
     assert result.status is FetchStatus.CLONED
 
 
+@pytest.mark.usefixtures("way")
 async def test_garbage(server: SmartHttp, bench: Bench) -> None:
     """A server that sends garbage is given its tries, then named."""
     server.garbage = True
@@ -164,6 +174,7 @@ async def test_not_a_git_server(server: SmartHttp, bench: Bench) -> None:
 
 @pytest.mark.parametrize("protocol", ["git", "http"])
 @pytest.mark.parametrize("after", [0, 300, 30_000])
+@pytest.mark.usefixtures("way")
 async def test_stall(protocol: str, after: int, served: Path, bench: Bench) -> None:
     """A connection that falls silent is given up and another one tried, whatever the protocol."""
     make_repository(served / "big.git", payload=50_000)
@@ -180,6 +191,7 @@ async def test_stall(protocol: str, after: int, served: Path, bench: Bench) -> N
     assert [event.reason for event in bench.of(FetchRetried)] == ["stall"]
 
 
+@pytest.mark.usefixtures("way")
 async def test_a_slow_server_is_no_stall(served: Path, bench: Bench) -> None:
     """A trickle of bytes on a connection keeps it alive for longer than the limit in all."""
     with SmartHttp(served, think_s=0.45) as slow:
@@ -187,6 +199,7 @@ async def test_a_slow_server_is_no_stall(served: Path, bench: Bench) -> None:
     assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
 
 
+@pytest.mark.usefixtures("way")
 async def test_git_timeout(served: Path, bench: Bench) -> None:
     """GIT_TIMEOUT limits a git call, three tries in all."""
     with SmartHttp(served, think_s=1.0) as slow:
@@ -207,13 +220,17 @@ async def test_unknown_host(bench: Bench) -> None:
     assert result.failure is FailureClass.DNS
 
 
-async def test_ref_deleted_in_between(served: Path, server: SmartHttp, bench: Bench) -> None:
+async def test_ref_deleted_in_between(
+    way: str, served: Path, server: SmartHttp, bench: Bench
+) -> None:
     """A branch that goes away between the answer and the fetch costs another look, no more."""
     repository = served / "plugin.git"
     extra = commit_files(repository, {"x": "1"}, branch="doomed", parent="refs/heads/master^0")
 
     def answer(method: str, path: str) -> Reply | None:
-        if len(server.requests) == 3 and extra:  # refs are known, the pack isn't asked for yet
+        if (
+            len(server.requests) == _PACK_REQUEST[way] and extra
+        ):  # refs are known, the pack isn't asked for yet
             git("-C", repository, "branch", "-D", "doomed")
             git("-C", repository, "reflog", "expire", "--expire=now", "--all")
             git("-C", repository, "gc", "-q", "--prune=now")
@@ -225,13 +242,15 @@ async def test_ref_deleted_in_between(served: Path, server: SmartHttp, bench: Be
     assert [event.reason for event in bench.of(FetchRetried)] == ["refs-moved"]
 
 
-async def test_force_push_in_between(served: Path, server: SmartHttp, bench: Bench) -> None:
+async def test_force_push_in_between(
+    way: str, served: Path, server: SmartHttp, bench: Bench
+) -> None:
     """What was answered is what is fetched; the next update has the rest."""
     repository = served / "plugin.git"
     before = rev(repository, "master")
 
     def answer(method: str, path: str) -> Reply | None:
-        if len(server.requests) == 3:
+        if len(server.requests) == _PACK_REQUEST[way]:
             commit_files(repository, {"x": "1"}, parent="refs/heads/stable/2025.1^0")
         return None
 
@@ -280,6 +299,7 @@ async def test_every_third_connection_stalls(served: Path, server: SmartHttp, be
     assert bench.of(FetchRetried)
 
 
+@pytest.mark.usefixtures("way")
 async def test_throttled_again_and_again(served: Path, server: SmartHttp, bench: Bench) -> None:
     """A host that answers every fifth request with 429 gets them all served, in the end."""
     for number in range(6):
@@ -314,6 +334,7 @@ async def test_disk_full(
     assert list(bench.dest.iterdir()) == []
 
 
+@pytest.mark.usefixtures("way")
 async def test_really_full_disk(served: Path, bench: Bench, tmp_path: Path) -> None:
     """A file system of 2 MB: no traceback, nothing half done, and the next one still works."""
     needs("unshare")

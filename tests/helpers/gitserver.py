@@ -199,7 +199,8 @@ class SmartHttp:
 
     `answer(method, path)` may give a Reply instead of git's; `cut_after` ends the connection after
     that many bytes of a pack; `garbage` replaces the packs' bytes; `think_s` passes before each
-    answer. `requests` lists what was asked, `connections` counts.
+    answer; `hangs_up` behind each one, without having said so. `version` is HTTP's, `protocol` the
+    newest one of git that is known. `requests` lists what was asked, `connections` counts.
     """
 
     def __init__(
@@ -211,6 +212,9 @@ class SmartHttp:
         cut_after: int = 0,
         garbage: bool = False,
         certificate: tuple[Path, Path] | None = None,
+        hangs_up: bool = False,
+        version: str = "HTTP/1.1",
+        protocol: int = 2,
     ) -> None:
         self.root = root
         self.think_s = think_s
@@ -218,6 +222,9 @@ class SmartHttp:
         self.cut_after = cut_after
         self.garbage = garbage
         self.certificate = certificate
+        self.hangs_up = hangs_up
+        self.version = version
+        self.protocol = protocol
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.connections = 0
@@ -263,6 +270,11 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.server.owner.connections += 1
+        self.protocol_version = self.server.owner.version
+
+    @property
+    def chunked(self) -> bool:
+        return self.protocol_version == "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
@@ -287,6 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         owner.requests.append(f"{self.command} {self.path}")
         owner.headers.append(dict(self.headers.items()))
+        self.close_connection |= owner.hangs_up
         if owner.think_s:
             time.sleep(owner.think_s)
         reply = owner.answer(self.command, self.path) if owner.answer else None
@@ -301,16 +314,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _environment(self) -> dict[str, str]:
         path, _, query = self.path.partition("?")
+        owner = self.server.owner
         return {
             **os.environ,
-            "GIT_PROJECT_ROOT": str(self.server.owner.root),
+            "GIT_PROJECT_ROOT": str(owner.root),
             "GIT_HTTP_EXPORT_ALL": "1",
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "REQUEST_METHOD": self.command,
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if owner.protocol else "",
             "REMOTE_ADDR": "127.0.0.1",
         }
 
@@ -348,7 +362,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
-        self.send_header("Transfer-Encoding", "chunked")
+        if self.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
     def _relay_body(self, chunks: Iterator[bytes]) -> None:
@@ -362,9 +377,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data) if self.chunked else data)
             sent += len(data)
-        self.wfile.write(b"0\r\n\r\n")
+        if self.chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
 
 class Proxy:

@@ -1,0 +1,85 @@
+"""Lend kept connections to whoever talks to a server without git, and threads to block in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import anyio
+
+from asyncstack.checkouts.values import FetchOptions
+from asyncstack.git.commands import Git
+from asyncstack.git.smart_http import Conversation, is_plain
+from asyncstack.git.urls import Address
+
+__all__ = ["Conversations", "in_daemon_thread"]
+
+T = TypeVar("T")
+
+#: What of a user's configuration changes how git connects, or what it accepts.
+_SPECIAL = r"^(http|url)\.|^(fetch|transfer)\.fsck"
+
+
+@dataclass(slots=True)
+class Conversations:
+    """All conversations of one batch that nobody is having at the moment."""
+
+    idle: dict[tuple[str, str], list[Conversation]] = field(default_factory=dict)
+    _plain: bool | None = None
+    _looking: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def possible(self, address: Address, git: Git) -> bool:
+        """Say whether git would connect to an address in no special way: one git call a batch."""
+        if not is_plain(address, os.environ):
+            return False
+        async with self._looking:
+            if self._plain is None:
+                ended = await git.run("config", "--name-only", "--get-regexp", _SPECIAL)
+                self._plain = not ended.stdout.strip()
+        return self._plain
+
+    @contextmanager
+    def lend(self, address: Address, options: FetchOptions) -> Iterator[Conversation]:
+        """Lend a conversation with an address's server; one that is given up is interrupted."""
+        idle = self.idle.setdefault((address.scheme, address.host), [])
+        conversation = idle.pop() if idle else _open(address, options)
+        try:
+            yield conversation
+        except BaseException:
+            conversation.interrupt()
+            raise
+        idle.append(conversation)
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for conversations in self.idle.values():
+            for conversation in conversations:
+                conversation.close()
+
+
+def _open(address: Address, options: FetchOptions) -> Conversation:
+    return Conversation(address, options.stall_s, os.environ.get("GIT_SSL_CAINFO", ""))
+
+
+async def in_daemon_thread(work: Callable[[], T]) -> T | None:
+    """Run something that blocks in a thread that no exit of the process waits for.
+
+    anyio's own worker threads are waited for, and a name server or a host that swallows packets
+    would keep an interrupted user for half a minute. None if it raised.
+    """
+    answers: list[T] = []
+    ours, theirs = socket.socketpair()
+
+    def run() -> None:
+        with theirs:  # its end of file is the wake-up call
+            answers.append(work())
+
+    with ours:
+        threading.Thread(target=run, daemon=True, name="asyncstack conversation").start()
+        await anyio.wait_readable(ours)
+    return answers[0] if answers else None

@@ -1,0 +1,208 @@
+"""Clones without git's own transport: what servers may do, and what is git's business after all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncstack.events import FetchRetried
+from asyncstack.git.failures import FailureClass
+from asyncstack.model import FetchStatus
+from tests.git.test_pktline import packet
+from tests.helpers.fetching import Bench
+from tests.helpers.gitserver import Proxy, Reply, SmartHttp, git, make_repository, rev
+
+pytestmark = pytest.mark.anyio
+
+
+def says(number: int, body: bytes, **headers: str) -> Callable[[str, str], Reply | None]:
+    """Answer one request like this, the others as git does."""
+    asked = 0
+
+    def answer(_method: str, _path: str) -> Reply | None:
+        nonlocal asked
+        asked += 1
+        kind = {"Content-Type": "application/x-git-upload-pack-result", **headers}
+        return Reply(200, kind, body) if asked == number else None
+
+    return answer
+
+
+def as_answer(pack: bytes) -> bytes:
+    pieces = [pack[at : at + 1000] for at in range(0, len(pack), 1000)]
+    return packet(b"packfile\n") + b"".join(packet(b"\1" + piece) for piece in pieces) + b"0000"
+
+
+async def test_two_requests_over_one_connection(server: SmartHttp, bench: Bench) -> None:
+    """The refs, and the pack; the next repository of that server comes over the same one."""
+    url = server.url("plugin.git")
+    requests = [bench.request(url, name=name) for name in ("one", "two")]
+    results = await bench.fetch(*requests, jobs=1, cache_directory="")
+    assert {result.status for result in results} == {FetchStatus.CLONED}
+    assert server.requests == ["POST /plugin.git/git-upload-pack"] * 4
+    assert server.connections == 1
+    assert all(headers["Git-Protocol"] == "version=2" for headers in server.headers)
+
+
+async def test_an_object_that_was_promised(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A pack that is sound in itself but lacks a ref's object isn't believed."""
+    repository = served / "plugin.git"
+    branch = rev(repository, "stable/2025.1")
+    pack = git_pack(repository, f"{branch}\n")
+    server.answer = says(2, as_answer(pack))
+    result = await bench.one(server.url("plugin.git"))
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 2)
+    assert [event.reason for event in bench.of(FetchRetried)] == ["garbage"]
+    assert "isn't what was asked for" in bench.of(FetchRetried)[0].message
+
+
+async def test_an_object_that_is_needed(
+    served: Path, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """A pack with all commits and no files is as broken as for git."""
+    repository = served / "plugin.git"
+    commits = git("-C", repository, "rev-list", "--branches", "--tags") + git(
+        "-C", repository, "rev-parse", "refs/tags/1.0.0"
+    )
+    server.answer = says(2, as_answer(git_pack(repository, commits, objects=True)))
+    result = await bench.one(server.url("plugin.git"), tries=1)
+    assert result.status is FetchStatus.FAILED
+    assert "did not receive expected object" in result.message
+
+
+def git_pack(repository: Path, names: str, *, objects: bool = False) -> bytes:
+    """Make a pack of what these names reach, or of these very objects."""
+    target = repository.parent / "made"
+    revs = [] if objects else ["--revs"]
+    name = git("-C", repository, "pack-objects", "-q", *revs, target, stdin=names.encode()).strip()
+    return target.with_name(f"made-{name}.pack").read_bytes()
+
+
+async def test_kept_connections_that_were_closed(served: Path, bench: Bench) -> None:
+    """A server that hangs up without a word costs a connection each time, and no try."""
+    make_repository(served / "other.git")
+    with SmartHttp(served, hangs_up=True) as server:
+        names = ("plugin", "other")
+        requests = [bench.request(server.url(f"{name}.git"), name=name) for name in names]
+        results = await bench.fetch(*requests, jobs=1)
+    assert [(result.status, result.attempts) for result in results] == [(FetchStatus.CLONED, 1)] * 2
+    assert (server.connections, len(server.requests)) == (4, 4)
+
+
+async def test_connections_that_end_with_their_answer(served: Path, bench: Bench) -> None:
+    """The same, announced: by HTTP/1.0, whose answers have no length and no chunks."""
+    with SmartHttp(served, version="HTTP/1.0") as server:
+        result = await bench.one(server.url("plugin.git"))
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+@pytest.mark.parametrize("ref", ["master", "1.0.0", "sha"])
+async def test_a_server_of_the_first_protocol_only(
+    ref: str, served: Path, bench: Bench, tmp_path: Path
+) -> None:
+    """It doesn't know what it was asked; git does it."""
+    asked = rev(served / "plugin.git", "master") if ref == "sha" else ref
+    with SmartHttp(served, protocol=0) as server:
+        result = await bench.one(server.url("plugin.git"), asked)
+        shallow = await bench.fetch(bench.request(server.url("plugin.git"), asked, "s"), depth=1)
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
+    # A commit is asked for straight away: to ask for refs first would cost everybody a round trip.
+    assert (shallow[0].status, shallow[0].attempts) == (FetchStatus.CLONED, 1 + (ref == "sha"))
+
+
+async def test_a_redirect_is_gits(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """As it is for questions: where it leads is for git to judge."""
+    make_repository(served / "new" / "plugin.git")
+    where = {"POST /old/plugin.git/git-upload-pack", "GET /old/plugin.git/info/refs"}
+
+    def answer(method: str, path: str) -> Reply | None:
+        moved = any(f"{method} {path}".startswith(start) for start in where)
+        return Reply(301, {"Location": path.replace("/old/", "/new/")}) if moved else None
+
+    server.answer = answer
+    result = await bench.one(server.url("old/plugin.git"))
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (b"", "unexpected disconnect"),
+        (packet(b"\3aborting due to possible repository corruption"), "remote error: aborting due"),
+    ],
+    ids=["cut off", "told"],
+)
+async def test_an_error_behind_the_beginning(
+    end: bytes, words: str, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """What the server did is what counts, not that index-pack found too little."""
+    start = packet(b"packfile\n") + packet(b"\1PACK\0\0\0\2\0\0\0\7")
+    server.answer = says(2, start + end)
+    result = await bench.one(server.url("plugin.git"))
+    assert words in "".join(event.message for event in bench.of(FetchRetried)) + result.message
+
+
+async def test_a_shallow_origin(served: Path, bench: Bench, tmp_path: Path) -> None:
+    """Where its history ends is known before index-pack looks for parents."""
+    git("clone", "-q", "--bare", "--depth=2", f"file://{served}/plugin.git", served / "cut.git")
+    with SmartHttp(served) as server:
+        result = await bench.one(server.url("cut.git"))
+    assert (result.status, result.attempts, len(server.requests)) == (FetchStatus.CLONED, 1, 2)
+    checkout = bench.dest / "plugin"
+    assert git("-C", checkout, "rev-list", "--count", "HEAD") == "2\n"
+    git("-C", checkout, "fsck", "--strict")
+
+
+@pytest.mark.parametrize(
+    "setting", ["http.sslVerify=true", "url.x://.insteadOf=y://", "transfer.fsckObjects=true"]
+)
+async def test_what_the_user_has_set_is_gits(
+    setting: str, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """How it connects, and what it accepts."""
+    git("config", "--file", tmp_path / "home" / ".gitconfig", *setting.split("="))
+    await bench.one(server.url("plugin.git"))
+    assert server.requests[0].startswith("GET ")
+
+
+async def test_cancelled_in_the_middle_of_a_pack(served: Path, bench: Bench) -> None:
+    """Nothing goes on: no git, no thread that waits for the server, no descriptor."""
+    make_repository(served / "big.git", payload=50_000)
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    with (
+        SmartHttp(served) as server,
+        Proxy(server.port, fate=lambda _: ("freeze", 30_000)) as proxy,
+    ):
+        request = bench.request(f"http://127.0.0.1:{proxy.port}/big.git")
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(bench.fetch, request)
+                while not list(bench.cache.glob("**/tmp_pack_*")):  # noqa: ASYNC110 - git's file
+                    await anyio.sleep(0.01)
+                group.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            while any("conversation" in one.name for one in threading.enumerate()):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+    with anyio.fail_after(5):
+        while descriptors() > before:  # noqa: ASYNC110 - of the server's threads, too
+            await anyio.sleep(0.01)
+    assert list(bench.dest.iterdir()) == []
+
+
+async def test_a_name_for_a_tree(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A tag may name anything; what isn't a commit can't be checked out."""
+    repository = served / "plugin.git"
+    git("-C", repository, "tag", "tree", rev(repository) + "^{tree}")
+    result = await bench.one(server.url("plugin.git"), "tree")
+    assert (result.status, result.attempts) == (FetchStatus.FAILED, 1)
+    result = await bench.one(server.url("plugin.git"), "tree", depth=1)
+    assert (result.failure, result.attempts) == (FailureClass.REF_NOT_FOUND, 1)
