@@ -97,10 +97,10 @@ class RefTable:
         return next((name for name in candidates if name in self.names), "")
 
     def commit(self, name: str) -> str:
-        """Return the commit of a full name; '' for an annotated tag nobody has peeled yet."""
-        if name in self.peeled:
-            return self.peeled[name]
-        return "" if name.startswith("refs/tags/") else self.names.get(name, "")
+        """Return the commit of a full name; '' for a tag that may be anything: git knows."""
+        oid = self.names.get(name, "")
+        peeled = self.peeled.get(name, oid)
+        return "" if name.startswith("refs/tags/") and peeled == oid else peeled
 
     def shown(self) -> dict[str, str]:
         """Return branches and tags only: what `ls-remote` answers."""
