@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -66,20 +67,23 @@ def _open(address: Address, options: FetchOptions) -> Conversation:
     return Conversation(address, options.stall_s, os.environ.get("GIT_SSL_CAINFO", ""))
 
 
-async def in_daemon_thread(work: Callable[[], T]) -> T | None:
+async def in_daemon_thread(work: Callable[[], T]) -> T:
     """Run something that blocks in a thread that no exit of the process waits for.
 
     anyio's own worker threads are waited for, and a name server or a host that swallows packets
-    would keep an interrupted user for half a minute. None if it raised.
+    would keep an interrupted user for half a minute.
     """
-    answers: list[T] = []
+    ended: Future[T] = Future()
     ours, theirs = socket.socketpair()
 
     def run() -> None:
         with theirs:  # its end of file is the wake-up call
-            answers.append(work())
+            try:
+                ended.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                ended.set_exception(error)
 
     with ours:
         threading.Thread(target=run, daemon=True, name="asyncstack conversation").start()
         await anyio.wait_readable(ours)
-    return answers[0] if answers else None
+    return ended.result()

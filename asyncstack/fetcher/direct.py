@@ -130,6 +130,7 @@ async def _converse(
 async def _ask(
     job: Job, conversation: Conversation, url: str, prefixes: Sequence[str] = ()
 ) -> Advertised | Ended | None:
+    job.enter("negotiate")
     started = time.monotonic()
     asked = await in_daemon_thread(lambda: conversation.refs(url, prefixes))
     job.outcome.add("connect", conversation.connect_s)
@@ -183,7 +184,8 @@ def _carry(
 
     try:
         with os.fdopen(writer, "wb", _PIECE) as pipe:
-            with suppress(OSError):  # a user may have so many bytes in pipes, and no more
+            # A user may have so many bytes in pipes, and no more; not everybody is on Linux.
+            with suppress(AttributeError, OSError):
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
             return conversation.pack(request, url, begin, pipe.write)
     except BrokenPipeError:

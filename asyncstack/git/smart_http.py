@@ -178,7 +178,7 @@ class Conversation:
         raw = self._socket
         if raw is not None:
             try:
-                raw.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(raw, socket.SHUT_RDWR)  # TLS' own takes more than that away
             except OSError:
                 return
 
