@@ -118,6 +118,7 @@ class Conversation:
                         begin(answer.shallow)
                         begun = True
                     sink(piece)
+            response.close()  # of known length, it hasn't noticed its end, and nobody else could ask
         except TimeoutError:
             return self._silence()
         except ProtocolError as error:

@@ -82,6 +82,21 @@ def git_pack(repository: Path, names: str, *, objects: bool = False) -> bytes:
     return target.with_name(f"made-{name}.pack").read_bytes()
 
 
+async def test_an_answer_of_known_length(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A connection is as good behind one as behind chunks: small packs often come like this."""
+    repository = served / "plugin.git"
+    wanted = git(
+        "-C", repository, "for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags"
+    )
+    server.answer = says(2, as_answer(git_pack(repository, wanted)))
+    url = server.url("plugin.git")
+    requests = [bench.request(url, name=name) for name in ("one", "two")]
+    results = await bench.fetch(*requests, jobs=1, cache_directory="")
+    assert [(result.status, result.attempts) for result in results] == [(FetchStatus.CLONED, 1)] * 2
+    assert server.requests == ["POST /plugin.git/git-upload-pack"] * 4
+    assert server.connections == 1
+
+
 async def test_kept_connections_that_were_closed(served: Path, bench: Bench) -> None:
     """A server that hangs up without a word costs a connection each time, and no try."""
     make_repository(served / "other.git")
