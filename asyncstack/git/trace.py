@@ -122,6 +122,8 @@ def parse_retry_after(value: str, *, now: datetime | None = None) -> float:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return 0.0
+    if moment.tzinfo is None:  # "-0000", or none at all: HTTP knows only one (RFC 9110, 5.6.7)
+        moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 

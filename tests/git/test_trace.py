@@ -79,6 +79,8 @@ def test_what_a_killed_git_was_about(last: str, stage: str, tmp_path: Path) -> N
         ("<= Recv header: Retry-After: Thu, 01 Jan 2026 00:01:00 GMT", 60),
         ("<= Recv header: Retry-After: Wed, 31 Dec 2025 00:00:00 GMT", 0),
         ("<= Recv header: Retry-After: soon", 0),
+        ("<= Recv header: Retry-After: Thu, 01 Jan 2026 00:01:00 -0000", 60),
+        ("<= Recv header: Retry-After: Thu, 01 Jan 2026 00:01:00", 60),
         ("<= Recv header: Date: now", 0),
     ],
 )
