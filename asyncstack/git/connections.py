@@ -80,7 +80,11 @@ def connect_to_first(addresses: Sequence[_Address], timeout_s: float | None) -> 
         while waiting or attempts.get_map():
             if waiting:
                 family, kind, protocol, _, where = waiting.pop(0)
-                attempt = opened.enter_context(socket.socket(family, kind, protocol))
+                try:
+                    attempt = opened.enter_context(socket.socket(family, kind, protocol))
+                except OSError as unknown:  # a kernel without IPv6
+                    error = unknown
+                    continue
                 attempt.setblocking(False)
                 number = attempt.connect_ex(where)
                 if number not in (0, errno.EINPROGRESS):

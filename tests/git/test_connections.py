@@ -45,6 +45,14 @@ def test_the_first_that_answers(port: int, silent: int) -> None:
         assert peer([*before, at(port)], None) == port
 
 
+def test_a_family_that_isnt_there(port: int) -> None:
+    """A name server knows IPv6 addresses also where the kernel has no IPv6."""
+    unknown = socket.AddressFamily.AF_UNSPEC, socket.SOCK_STREAM, 0, "", ("", 0)
+    assert peer([unknown, at(port)]) == port
+    with pytest.raises(OSError, match="not supported"):
+        peer([unknown])
+
+
 def test_none_that_answers(silent: int) -> None:
     """All refuse, there is none, or time is up."""
     with pytest.raises(ConnectionRefusedError):
