@@ -35,6 +35,7 @@ __all__ = ["Conversation", "Trouble", "is_plain"]
 #: Variables that change how git's curl connects; GIT_SSL_CAINFO is honoured.
 _REROUTES = re.compile(r"(?:https?|all)_proxy|GIT_(?:PROXY|HTTP)_\w+", re.IGNORECASE)
 _OWN_TLS = re.compile(r"GIT_SSL_(?!CAINFO\Z)\w+")
+_BEHIND_A_PATH = re.compile(r"[?#]")
 _ANSWER = "application/x-git-upload-pack-result"
 #: An answer that is longer than this is no list of refs.
 _LONGEST = 64 << 20
@@ -45,6 +46,9 @@ _OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
 def is_plain(address: Address, environ: Mapping[str, str]) -> bool:
     """Say whether an address can be asked without git."""
     if address.scheme not in ("http", "https") or address.credentials is not None:
+        return False
+    # A query is a part of what names the repository; git's idea of it, as of HTTP://, is git's.
+    if not address.url.startswith(f"{address.scheme}://") or _BEHIND_A_PATH.search(address.url):
         return False
     if any(_REROUTES.fullmatch(name) for name in environ):
         return False

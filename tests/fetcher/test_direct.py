@@ -144,6 +144,15 @@ async def test_a_redirect_is_gits(served: Path, server: SmartHttp, bench: Bench)
     assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
 
 
+@pytest.mark.parametrize("more", ["?x=y", "#x"])
+async def test_what_is_behind_a_path_is_gits(
+    more: str, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """It may name another repository than the path alone does."""
+    await bench.one(server.url("plugin.git") + more, tries=1)
+    assert server.requests[0].startswith("GET ")
+
+
 @pytest.mark.parametrize(
     ("end", "words"),
     [
