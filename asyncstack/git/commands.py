@@ -99,9 +99,11 @@ class Git:
 async def index_pack(git: Git, git_dir: Path, stdin: int, moved: Callable[[], int]) -> Ended:
     """Unpack what comes on `stdin` into a repository that is empty; it has to be whole in itself.
 
-    That is what `clone` has index-pack check, in place of a walk over the whole history.
+    That is what `clone` has index-pack check, in place of a walk over the whole history. Its index
+    is one that `packindex` can read.
     """
-    arguments = ("index-pack", "-v", "--stdin", "--check-self-contained-and-connected")
+    check = "--check-self-contained-and-connected"
+    arguments = ("index-pack", "-v", "--stdin", "--index-version=2", check)
     return await git.at(git_dir).run(*arguments, stdin=stdin, moved=moved)
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from asyncstack.events import FetchRetried
 from asyncstack.git.failures import FailureClass
+from asyncstack.git.pktline import refs_request
 from asyncstack.model import FetchStatus
-from tests.git.test_pktline import packet
+from tests.git.test_pktline import packet, upload_pack
 from tests.helpers.fetching import Bench
 from tests.helpers.gitserver import Proxy, Reply, SmartHttp, git, make_repository, rev
 
@@ -192,6 +193,16 @@ async def test_what_the_user_has_set_is_gits(
     git("config", "--file", tmp_path / "home" / ".gitconfig", *setting.split("="))
     await bench.one(server.url("plugin.git"))
     assert server.requests[0].startswith("GET ")
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+async def test_the_format_of_the_index(
+    depth: int, server: SmartHttp, bench: Bench, tmp_path: Path
+) -> None:
+    """It is read by us: whatever the user likes better, it is of version 2."""
+    git("config", "--file", tmp_path / "home" / ".gitconfig", "pack.indexVersion", "1")
+    result = await bench.one(server.url("plugin.git"), depth=depth)
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
 
 
 async def test_cancelled_in_the_middle_of_a_pack(served: Path, bench: Bench) -> None:
