@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -66,14 +66,17 @@ async def clone_directly(
             return asked
         if not asked.head:
             return None
-        names = dict(asked.refs.names)
+        names = asked.refs.shown()  # a server may name more than it was asked for
         oid, _, name = extra_refspec(wanted).removeprefix("+").partition(":")
         if name:
             names[name] = oid
         write_bare(target, asked.head)
         ended = await _receive(conversation, git, url, target, set(names.values()))
-        if ended.ok:
-            write_packed_refs(target, RefTable(names, {**names, **asked.refs.peeled}))
+        if not ended.ok:
+            return ended
+        if _lacks(target, asked.refs.peeled.values()):
+            return failed(FailureClass.GARBAGE, "a tag isn't what the server says it is")
+        write_packed_refs(target, RefTable(names, {**names, **asked.refs.peeled}))
         return ended
 
     return await _converse(job, conversations, url, clone)
@@ -194,7 +197,7 @@ def _carry(
         return Trouble(f"fatal: {in_words(error)}")
 
 
-def _lacks(git_dir: Path, wanted: Collection[str]) -> bool:
+def _lacks(git_dir: Path, wanted: Iterable[str]) -> bool:
     indexes = [path for path in pack_files(git_dir) if path.suffix == ".idx"]
     return len(indexes) != 1 or bool(missing_from(indexes[0], wanted))
 

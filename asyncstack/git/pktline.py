@@ -87,7 +87,7 @@ def parse_refs(answer: bytes) -> Advertised | None:
         if not name.startswith("refs/") or FORBIDDEN_IN_REF.search(name):
             return None
         names[name] = oid
-        if "peeled" in known:
+        if "peeled" in known and name.startswith("refs/tags/"):
             peeled[name] = known["peeled"]
     return Advertised(RefTable(names, peeled), head if head in names else "")
 

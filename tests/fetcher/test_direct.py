@@ -205,6 +205,30 @@ async def test_the_format_of_the_index(
     assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
 
 
+async def test_more_refs_than_asked_for(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A server may ignore what they should begin with; what git leaves out, we leave out."""
+    repository = served / "plugin.git"
+    request = refs_request(("HEAD", "refs/"))
+    server.answer = says(1, upload_pack(repository, request))
+    result = await bench.one(server.url("plugin.git"))
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
+    (mirror,) = bench.cache.glob("**/packed-refs")
+    assert "refs/changes" not in mirror.read_text()
+
+
+@pytest.mark.parametrize("name", ["refs/tags/0.1", "refs/heads/old"])
+async def test_peeled_to_nothing(name: str, served: Path, server: SmartHttp, bench: Bench) -> None:
+    """What a tag is said to mean has to be there, and no branch means anything but itself."""
+    repository = served / "plugin.git"
+    line = f"{rev(repository)} {name} peeled:{'1' * 40}\n".encode()
+    server.answer = says(1, upload_pack(repository, refs_request())[:-4] + packet(line) + b"0000")
+    result = await bench.one(server.url("plugin.git"))
+    tag = name.startswith("refs/tags/")
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1 + tag)
+    (mirror,) = bench.cache.glob("**/packed-refs")
+    assert "1" * 40 not in mirror.read_text()
+
+
 async def test_cancelled_in_the_middle_of_a_pack(served: Path, bench: Bench) -> None:
     """Nothing goes on: no git, no thread that waits for the server, no descriptor."""
     make_repository(served / "big.git", payload=50_000)
