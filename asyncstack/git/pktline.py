@@ -29,6 +29,8 @@ _SECTION_ENDS = (0, 1)
 _AGENT = b"agent=git/asyncstack"
 #: The four digits of a packet's length count themselves.
 _DIGITS = 4
+#: Commits whose parents are left out; a history has as many at most as branches at that depth.
+_MOST_SHALLOW = 1 << 17
 _PACK, _PROGRESS, _ERROR = 1, 2, 3
 #: Everything that a checkout is made from.
 _BRANCHES_AND_TAGS = ("HEAD", "refs/heads/", "refs/tags/")
@@ -185,7 +187,7 @@ class PackAnswer:
     def _take_line(self, line: bytes) -> int:
         text = line.decode("utf-8", "replace").strip()
         word, _, rest = text.partition(" ")
-        if word == "shallow" and _OBJECT.match(rest):
+        if word == "shallow" and _OBJECT.match(rest) and len(self.shallow) < _MOST_SHALLOW:
             self.shallow.append(rest)
         elif word == "ERR":
             raise ProtocolError(f"fatal: remote error: {rest}")

@@ -75,6 +75,13 @@ def test_what_is_no_answer(answer: bytes, words: str) -> None:
         PackAnswer().feed(answer)
 
 
+def test_an_answer_without_end() -> None:
+    """What has to be kept until the pack begins doesn't grow for ever."""
+    line = packet(b"shallow " + OID.encode())
+    with pytest.raises(ProtocolError, match="unexpected 'shallow"):
+        PackAnswer().feed(line * 140_000)
+
+
 def test_a_cut_answer_is_not_complete() -> None:
     """Whatever came before: the flush packet is the end."""
     reader = PackAnswer()
