@@ -46,15 +46,18 @@ class Conversations:
 
     @contextmanager
     def lend(self, address: Address, options: FetchOptions) -> Iterator[Conversation]:
-        """Lend a conversation with an address's server; one that is given up is interrupted."""
+        """Lend a conversation with an address's server; one that isn't over by then is given up."""
         idle = self.idle.setdefault((address.scheme, address.host), [])
         conversation = idle.pop() if idle else _open(address, options)
         try:
             yield conversation
         except BaseException:
-            conversation.interrupt()
+            conversation.abandon()
             raise
-        idle.append(conversation)
+        if conversation.is_over:
+            conversation.abandon()
+        else:
+            idle.append(conversation)
 
     def close(self) -> None:
         """Hang up everywhere."""

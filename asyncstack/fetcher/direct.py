@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,8 +43,8 @@ Fetched = tuple[Ended, str, str]
 _PIPE = 1 << 20
 #: Bytes to hand over at once: servers send less, and each write is a chance to wait for the others.
 _PIECE = 1 << 16
-#: Seconds for the last bytes of an answer whose pack is complete.
-_GRACE_S = 5.0
+#: Seconds for a thread to notice that nobody reads any more.
+_GRACE_S = 1.0
 
 
 def goes_on_directly(ended: Ended) -> bool:
@@ -72,7 +72,7 @@ async def clone_directly(
             names[name] = oid
         write_bare(target, asked.head)
         ended = await _receive(conversation, git, url, target, set(names.values()))
-        if not ended.ok:
+        if ended is None or not ended.ok:
             return ended
         if _lacks(target, asked.refs.peeled.values()):
             return failed(FailureClass.GARBAGE, "a tag isn't what the server says it is")
@@ -104,7 +104,7 @@ async def fetch_shallow_directly(
                 return None
             oid = asked.refs.names[name]
         ended = await _receive(conversation, git, url, git_dir, [oid], depth)
-        if not ended.ok:
+        if ended is None or not ended.ok:
             return ended
         return ended, name.replace("refs/heads/", "refs/remotes/origin/", 1), oid
 
@@ -141,6 +141,17 @@ async def _ask(
     return _ended(asked) if isinstance(asked, Trouble) else asked
 
 
+@dataclass(slots=True)
+class _Carried:
+    """What has become of a pack on its way to index-pack, noted before that can find out.
+
+    `said` is None if git should ask.
+    """
+
+    ended: bool = False
+    said: PackAnswer | Trouble | None = None
+
+
 async def _receive(
     conversation: Conversation,
     git: Git,
@@ -148,53 +159,62 @@ async def _receive(
     git_dir: Path,
     wanted: Collection[str],
     depth: int = 0,
-) -> Ended:
-    """Receive a pack of some objects into a repository that is empty."""
+) -> Ended | None:
+    """Receive a pack of some objects into a repository that is empty; None if git has to."""
     reader, writer = os.pipe()
     request = pack_request(wanted, depth)
-    received: PackAnswer | Trouble | None = None
+    carried = _Carried()
 
-    async def receive() -> None:
-        nonlocal received
-        received = await in_daemon_thread(
-            lambda: _carry(conversation, request, url, git_dir, writer)
-        )
+    async def carry() -> None:
+        await in_daemon_thread(lambda: _carry(carried, conversation, request, url, git_dir, writer))
 
     async with anyio.create_task_group() as group:
         try:
-            group.start_soon(receive)
+            group.start_soon(carry)
             ended = await index_pack(git, git_dir, reader, lambda: conversation.received_bytes)
+            first = not ended.ok and not carried.ended
         finally:
             os.close(reader)  # nobody reads any more: who writes is told
-        if not ended.ok:
-            conversation.interrupt()
+        if first:
+            conversation.abandon()
         group.cancel_scope.deadline = anyio.current_time() + _GRACE_S
-    if isinstance(received, Trouble):
-        return replace(_ended(received), received_bytes=ended.received_bytes)
-    if ended.ok and (received is None or _lacks(git_dir, wanted)):
+    if first:  # what it says itself; that the rest was never read is no fault of the server's
+        return ended
+    if isinstance(carried.said, Trouble):
+        return replace(_ended(carried.said), received_bytes=ended.received_bytes)
+    if carried.ended and carried.said is None:
+        return None
+    if ended.ok and (not carried.ended or _lacks(git_dir, wanted)):
         return failed(FailureClass.GARBAGE, "the server's pack isn't what was asked for")
     return ended
 
 
 def _carry(
-    conversation: Conversation, request: bytes, url: str, git_dir: Path, writer: int
-) -> PackAnswer | Trouble | None:
-    """Carry a pack to index-pack; None if that ended, and says itself why."""
+    carried: _Carried,
+    conversation: Conversation,
+    request: bytes,
+    url: str,
+    git_dir: Path,
+    writer: int,
+) -> None:
+    """Carry a pack to index-pack."""
 
     def begin(shallow: Sequence[str]) -> None:
         if shallow:  # before index-pack reads a commit and looks for its parents
             (git_dir / "shallow").write_text("".join(f"{oid}\n" for oid in shallow), "ascii")
 
-    try:
-        with os.fdopen(writer, "wb", _PIECE) as pipe:
-            # A user may have so many bytes in pipes, and no more; not everybody is on Linux.
-            with suppress(AttributeError, OSError):
-                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
-            return conversation.pack(request, url, begin, pipe.write)
-    except BrokenPipeError:
-        return None
-    except OSError as error:
-        return Trouble(f"fatal: {in_words(error)}")
+    # If nobody reads any more, index-pack says why, or there is more than it needs.
+    with suppress(BrokenPipeError), os.fdopen(writer, "wb", _PIECE) as pipe:
+        # A user may have so many bytes in pipes, and no more; not everybody is on Linux.
+        with suppress(AttributeError, OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+        try:
+            carried.said = conversation.pack(request, url, begin, pipe.write)
+        except BrokenPipeError:
+            return
+        except OSError as error:
+            carried.said = Trouble(f"fatal: {in_words(error)}")
+        carried.ended = True
 
 
 def _lacks(git_dir: Path, wanted: Iterable[str]) -> bool:

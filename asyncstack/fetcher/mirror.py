@@ -18,7 +18,7 @@ from asyncstack.fetcher.cache import Cache, Mirror
 from asyncstack.fetcher.conversations import Conversations
 from asyncstack.fetcher.direct import clone_directly, goes_on_directly
 from asyncstack.fetcher.files import in_words, share_packs
-from asyncstack.fetcher.workspace import Workspaces
+from asyncstack.fetcher.workspace import Workspaces, remove_tree
 from asyncstack.git.commands import (
     Git,
     clone_mirror,
@@ -200,6 +200,7 @@ class Store:
                 else None
             )
             if ended is None:
+                remove_tree(target)
                 ended = await _transfer(git, url, target, known, job)
             if not ended.ok:
                 directly = directly and goes_on_directly(ended)

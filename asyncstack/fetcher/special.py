@@ -14,6 +14,7 @@ from asyncstack.fetcher.cache import Mirror
 from asyncstack.fetcher.checkout import write_repository
 from asyncstack.fetcher.conversations import Conversations
 from asyncstack.fetcher.direct import Fetched, fetch_shallow_directly, goes_on_directly
+from asyncstack.fetcher.workspace import remove_tree
 from asyncstack.git.commands import (
     Git,
     clone_filtered,
@@ -98,6 +99,8 @@ async def clone_shallow(
             else None
         )
         if there is None:
+            remove_tree(tree)
+            write_repository(tree, Mirror(work / "nothing", RefTable()), job.request.url)
             there = await _fetch_in_its_format(job, git, url, git_dir)
         if isinstance(there, Ended):
             directly = directly and goes_on_directly(there)

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,7 +42,9 @@ _ANSWER = "application/x-git-upload-pack-result"
 #: An answer that is longer than this is no list of refs.
 _LONGEST = 64 << 20
 _PIECE = 1 << 17
-_OK, _TOO_MANY, _SERVER_ERROR = 200, 429, 500
+_OK = 200
+#: What passes. 501 doesn't: who gives out plain files implements no POST.
+_IN_TROUBLE = (429, 500, 502, 503, 504)
 
 
 def is_plain(address: Address, environ: Mapping[str, str]) -> bool:
@@ -72,8 +76,24 @@ class Conversation:
         self._ca_file = ca_file or None
         self._connection: HTTPConnection | None = None
         self._socket: socket.socket | None = None
+        self._talk = threading.Lock()
+        self._abandoned = False
         self.connect_s = 0.0
         self.received_bytes = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether nobody else may ask anything: it was given up, or a thread is still in it."""
+        return self._abandoned or self._talk.locked()
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        with self._talk:
+            try:
+                yield
+            finally:
+                if self._abandoned:
+                    self.close()
 
     def refs(self, url: str, prefixes: Sequence[str] = ()) -> Advertised | Trouble | None:
         """Ask for a repository's refs: branches, tags and HEAD, or those below some prefixes.
@@ -81,19 +101,18 @@ class Conversation:
         None if git should ask; trouble is what it would meet as well: silence, or a server that is
         in trouble itself.
         """
-        from http.client import HTTPException
-
-        try:
-            response = self._post(url, refs_request(prefixes) if prefixes else refs_request())
-            answer = response.read(_LONGEST)
-        except TimeoutError:
-            return self._silence()
-        except (OSError, HTTPException, ValueError):
-            self.close()
-            return None
-        if _is_in_trouble(response.status):
-            return _trouble(url, response)
-        return parse_refs(answer) if _is_answer(response) else None
+        request = refs_request(prefixes) if prefixes else refs_request()
+        with self._talking():
+            response = self._ask(url, request)
+            if response is None or isinstance(response, Trouble):
+                return response
+            try:
+                return parse_refs(self._whole(response, _LONGEST))
+            except TimeoutError:
+                return self._silence()
+            except ProtocolError:
+                self.close()
+                return None
 
     def pack(
         self,
@@ -101,46 +120,92 @@ class Conversation:
         url: str,
         begin: Callable[[Sequence[str]], None],
         sink: Callable[[memoryview], object],
-    ) -> PackAnswer | Trouble:
+    ) -> PackAnswer | Trouble | None:
         """Have a pack sent (`pack_request`) and give its bytes to `sink` as they come.
 
         `begin` is told before that where the history is cut off. An OSError of either goes on.
+        None and trouble are as for `refs`, and trouble is also what ends a pack too early.
+        """
+        with self._talking():
+            response = self._ask(url, request)
+            if response is None or isinstance(response, Trouble):
+                return response
+            try:
+                return self._receive(response, begin, sink)
+            except TimeoutError:
+                return self._silence()
+            except ProtocolError as error:
+                self.close()
+                return Trouble(str(error))
+            except OSError:
+                self.close()
+                raise
+
+    def _receive(
+        self,
+        response: HTTPResponse,
+        begin: Callable[[Sequence[str]], None],
+        sink: Callable[[memoryview], object],
+    ) -> PackAnswer:
+        answer, begun = PackAnswer(), False
+        for data in self._pieces(response):
+            for piece in answer.feed(data):
+                if not begun:
+                    begin(answer.shallow)
+                    begun = True
+                sink(piece)
+        if not answer.complete:
+            raise ProtocolError("fatal: unexpected disconnect while reading sideband packet")
+        return answer
+
+    def _ask(self, url: str, request: bytes) -> HTTPResponse | Trouble | None:
+        """Send a request and return its answer, of which the head was read."""
+        from http.client import HTTPException
+
+        try:
+            response = self._post(url, request)
+            if _is_answer(response):
+                return response
+            self._whole(response, _PIECE)
+        except TimeoutError:
+            return self._silence()
+        except (OSError, HTTPException, ValueError, ProtocolError):
+            self.close()
+            return None
+        return _trouble(url, response) if response.status in _IN_TROUBLE else None
+
+    def _whole(self, response: HTTPResponse, most: int) -> bytes:
+        """Return an answer's body; '' in place of one that is longer than `most`: we hang up then."""
+        body = bytearray()
+        for data in self._pieces(response):
+            body += data
+            if len(body) > most:
+                self.close()
+                return b""
+        return bytes(body)
+
+    def _pieces(self, response: HTTPResponse) -> Iterator[bytes]:
+        """Yield an answer's bytes as they come. Raises ProtocolError if the connection fails.
+
+        A TLS library has words of its own for that, the kernel several; what they mean is the same.
         """
         from http.client import HTTPException
 
-        answer = PackAnswer()
         try:
-            response = self._post(url, request)
-            if not _is_answer(response):
-                response.read(_LONGEST)
-                return _trouble(url, response)
-            begun = False
             while data := response.read1(_PIECE):
                 self.received_bytes += len(data)
-                for piece in answer.feed(data):
-                    if not begun:
-                        begin(answer.shallow)
-                        begun = True
-                    sink(piece)
-            response.close()  # of known length, it hasn't noticed its end, and nobody else could ask
+                yield data
         except TimeoutError:
-            return self._silence()
-        except ProtocolError as error:
-            self.close()
-            return Trouble(str(error))
-        except (HTTPException, ConnectionResetError, ValueError) as error:
-            self.close()
-            return Trouble(f"fatal: unexpected disconnect while reading the pack: {error}")
-        except OSError:
-            self.close()
             raise
-        if answer.complete:
-            return answer
-        self.close()
-        return Trouble("fatal: unexpected disconnect while reading sideband packet")
+        except (OSError, HTTPException, ValueError) as error:
+            words = f"fatal: unexpected disconnect while reading the pack: {error}"
+            raise ProtocolError(words) from error
+        response.close()  # of known length, it hasn't noticed its end, and nobody else could ask
 
     def _silence(self) -> Trouble:
         self.close()
+        if self._timeout_s is None:  # the kernel's own limit
+            return Trouble("fatal: the connection timed out")
         return Trouble(f"for {self._timeout_s:g} s nothing moved")
 
     def _post(self, url: str, body: bytes) -> HTTPResponse:
@@ -160,7 +225,9 @@ class Conversation:
             try:
                 connection.request("POST", path, body, headers)
                 return connection.getresponse()
-            except ConnectionError:
+            except TimeoutError:
+                raise
+            except OSError:  # TLS has errors of its own for that
                 self.close()
                 if new:
                     raise
@@ -172,14 +239,21 @@ class Conversation:
             return self._connection, False
         from asyncstack.git.connections import open_connection
 
+        if self._abandoned:
+            raise ConnectionAbortedError
         started = time.monotonic()
         self._connection = open_connection(self._url, self._timeout_s, self._ca_file)
         self._socket = self._connection.sock
         self.connect_s = time.monotonic() - started
+        if self._abandoned:
+            raise ConnectionAbortedError
         return self._connection, True
 
-    def interrupt(self) -> None:
-        """Make what is blocked fail at once; may be called from another thread."""
+    def abandon(self) -> None:
+        """Make what is blocked fail at once, and for good; may be called from another thread."""
+        self._abandoned = True
+        if not self._talk.locked():
+            self.close()
         raw = self._socket
         if raw is not None:
             try:
@@ -196,10 +270,6 @@ class Conversation:
 
 def _is_answer(response: HTTPResponse) -> bool:
     return response.status == _OK and response.headers.get_content_type() == _ANSWER
-
-
-def _is_in_trouble(status: int) -> bool:
-    return status == _TOO_MANY or status >= _SERVER_ERROR
 
 
 def _trouble(url: str, response: HTTPResponse) -> Trouble:

@@ -103,6 +103,21 @@ async def test_cancelled_in_the_middle(served: Path, server: SmartHttp, bench: B
     ]
 
 
+async def test_nobody_waits_any_more(served: Path) -> None:
+    """A kept connection that fails because we gave up is no reason to open another one."""
+    with SmartHttp(served) as server:
+        url = server.url("plugin.git")
+        conversation = Conversation(parse_url(url), 10)
+        assert conversation.refs(url)
+        server.think_s = 0.5
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: anyio.to_thread.run_sync(conversation.refs, url))
+            while len(server.requests) == 1:  # noqa: ASYNC110 - it can't tell us
+                await anyio.sleep(0.01)
+            conversation.abandon()
+        assert server.connections == 1
+
+
 @pytest.mark.parametrize(
     ("url", "environ", "plain"),
     [

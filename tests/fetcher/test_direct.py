@@ -196,6 +196,57 @@ async def test_what_the_user_has_set_is_gits(
 
 
 @pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("status", [200, 302, 401, 408, 413])
+async def test_no_answer_to_the_second_question(
+    status: int, depth: int, server: SmartHttp, bench: Bench
+) -> None:
+    """Whatever it is instead of a pack, git gets it as well, or does better; that costs no try."""
+    server.answer = lambda _method, _path: (
+        Reply(status, {"Location": "/"}, b"<html>") if len(server.requests) == 2 else None
+    )
+    result = await bench.one(server.url("plugin.git"), tries=1, depth=depth)
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
+    assert [line.split()[0] for line in server.requests[:3]] == ["POST", "POST", "GET"]
+    assert not list((bench.dest / "plugin" / ".git").rglob("tmp_*"))
+
+
+async def test_a_server_that_gives_files_only(server: SmartHttp, bench: Bench) -> None:
+    """It implements no POST, and says so in a number that others have for trouble."""
+    server.answer = lambda method, _path: Reply(501) if len(server.requests) == 1 else None
+    result = await bench.one(server.url("plugin.git"), tries=1)
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
+
+
+async def test_what_index_pack_says_first(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """It has found the fault while the server still sends: that we hang up then is none."""
+    junk = as_answer(b"PACK\0\0\0\2\0\0\0\7" + b"\x95\x0a" * 50_000)
+    server.answer = says(2, junk, **{"Content-Length": "1000000"})
+    result = await bench.one(server.url("plugin.git"))
+    assert result.status is FetchStatus.CLONED
+    assert [event.reason for event in bench.of(FetchRetried)] == ["garbage"]
+    assert "index-pack" not in bench.of(FetchRetried)[0].message
+    assert "disconnect" not in bench.of(FetchRetried)[0].message
+
+
+async def test_a_conversation_that_goes_on(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """Who has sent enough and doesn't end isn't asked anything else over that connection."""
+    repository = served / "plugin.git"
+    wanted = git(
+        "-C", repository, "for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags"
+    )
+    pack = as_answer(git_pack(repository, wanted) + bytes(100_000))
+    server.answer = says(2, pack, **{"Content-Length": "1000000"})
+    requests = [bench.request(server.url("plugin.git"), name=name) for name in ("one", "two")]
+    results = await bench.fetch(*requests, jobs=1, cache_directory="")
+    assert [(result.status, result.attempts) for result in results] == [
+        (FetchStatus.CLONED, 2),
+        (FetchStatus.CLONED, 1),
+    ]
+    assert [line.split()[0] for line in server.requests].count("GET") == 1
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize("depth", [0, 1])
 async def test_the_format_of_the_index(
     depth: int, server: SmartHttp, bench: Bench, tmp_path: Path
 ) -> None:

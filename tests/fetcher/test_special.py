@@ -12,11 +12,11 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from asyncstack.events import Warned
+from asyncstack.events import FetchRetried, Warned
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
-from tests.helpers.gitserver import SmartHttp, commit_files, git, make_repository, needs, rev
+from tests.helpers.gitserver import Proxy, SmartHttp, commit_files, git, make_repository, needs, rev
 
 pytestmark = pytest.mark.anyio
 
@@ -220,6 +220,41 @@ async def test_https(
         assert (result.status, result.message) == (FetchStatus.CLONED, "")
         assert https.connections == 1
         assert len(https.requests) == (3 if ref.startswith("refs/changes/") else 2)
+
+
+async def test_https_connections_that_were_closed(
+    served: Path,
+    certificate: tuple[Path, Path],
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a word, while nobody asked anything: that costs a connection, and no try."""
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate[0]))
+    with SmartHttp(served, certificate=certificate, hangs_up=True) as https:
+        requests = [bench.request(https.url("plugin.git"), name=name) for name in ("one", "two")]
+        results = await bench.fetch(*requests, jobs=1, cache_directory="")
+        assert [(one.status, one.attempts) for one in results] == [(FetchStatus.CLONED, 1)] * 2
+        assert {line.split()[0] for line in https.requests} == {"POST"}
+
+
+@pytest.mark.parametrize("fate", ["cut", "spoil"])
+async def test_https_in_the_middle_of_a_pack(
+    fate: str,
+    served: Path,
+    certificate: tuple[Path, Path],
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What TLS makes of it is still a cut connection, and another try cures that."""
+    make_repository(served / "big.git", payload=50_000)
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate[0]))
+    with (
+        SmartHttp(served, certificate=certificate) as https,
+        Proxy(https.port, fate=lambda number: (fate, 60_000) if number == 0 else None) as proxy,
+    ):
+        result = await bench.one(f"https://127.0.0.1:{proxy.port}/big.git")
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 2)
+    assert [event.reason for event in bench.of(FetchRetried)] == ["reset"]
 
 
 async def test_untrusted_certificate(

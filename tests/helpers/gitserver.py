@@ -389,7 +389,8 @@ class Proxy:
     `bandwidth` is how many bytes/s all connections together get from the server; 0: no limit.
 
     `fate(number)` gives the number of bytes from the server after which the connection falls
-    silent for ever (`("freeze", n)`) or is cut (`("cut", n)`); None leaves it alone.
+    silent for ever (`("freeze", n)`), behind some zeros (`("spoil", n)`), or is cut (`("cut", n)`);
+    None leaves it alone.
     """
 
     def __init__(
@@ -517,7 +518,7 @@ def _pump(
 
 def _strike(fate: tuple[str, int], source: socket.socket, sink: socket.socket, rest: bytes) -> None:
     with contextlib.suppress(OSError):
-        sink.sendall(rest)
+        sink.sendall(rest + bytes(50_000 if fate[0] == "spoil" else 0))
         if fate[0] == "cut":
             for end in (source, sink):
                 end.shutdown(socket.SHUT_RDWR)
