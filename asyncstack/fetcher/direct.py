@@ -179,14 +179,14 @@ async def _receive(
             conversation.abandon()
         group.cancel_scope.deadline = anyio.current_time() + _GRACE_S
     if first:  # what it says itself; that the rest was never read is no fault of the server's
-        return ended
+        return _unsound(ended)
     if isinstance(carried.said, Trouble):
         return replace(_ended(carried.said), received_bytes=ended.received_bytes)
     if carried.ended and carried.said is None:
         return None
     if ended.ok and (not carried.ended or _lacks(git_dir, wanted)):
         return failed(FailureClass.GARBAGE, "the server's pack isn't what was asked for")
-    return ended
+    return _unsound(ended)
 
 
 def _carry(
@@ -220,6 +220,12 @@ def _carry(
 def _lacks(git_dir: Path, wanted: Iterable[str]) -> bool:
     indexes = [path for path in pack_files(git_dir) if path.suffix == ".idx"]
     return len(indexes) != 1 or bool(missing_from(indexes[0], wanted))
+
+
+def _unsound(ended: Ended) -> Ended:
+    """Whatever else index-pack finds fault with came from the server."""
+    other = ended.failure is FailureClass.OTHER
+    return replace(ended, failure=FailureClass.GARBAGE) if other else ended
 
 
 def _ended(trouble: Trouble) -> Ended:

@@ -70,9 +70,10 @@ async def test_an_object_that_is_needed(
         "-C", repository, "rev-parse", "refs/tags/1.0.0"
     )
     server.answer = says(2, as_answer(git_pack(repository, commits, objects=True)))
-    result = await bench.one(server.url("plugin.git"), tries=1)
-    assert result.status is FetchStatus.FAILED
-    assert "did not receive expected object" in result.message
+    result = await bench.one(server.url("plugin.git"))
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 2)
+    assert [event.reason for event in bench.of(FetchRetried)] == ["garbage"]
+    assert "did not receive expected object" in bench.of(FetchRetried)[0].message
 
 
 def git_pack(repository: Path, names: str, *, objects: bool = False) -> bytes:
