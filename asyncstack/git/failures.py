@@ -160,6 +160,8 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"No route to host",
         ],
     ),
+    # What a server finds too long is as long the next time, whatever git makes of that.
+    (_F.OTHER, [r"returned error: 41[34]\b"]),
     # A repository on this machine, in words that are those of garbage as well.
     (_F.CORRUPT, [r"\(stored in .*\) is corrupt\b", r"failed to unpack tree object"]),
     (

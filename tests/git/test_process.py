@@ -174,6 +174,7 @@ def test_progress() -> None:
             "fatal: unable to access 'x': The requested URL returned error: 503",
             FailureClass.THROTTLED,
         ),
+        ("RPC failed; HTTP 413 curl 22 The requested URL returned error: 413", FailureClass.OTHER),
         ("kex_exchange_identification: Connection closed by remote host", FailureClass.DROPPED),
         (
             "banner exchange: Connection to 127.0.0.1 port 443: invalid format",
