@@ -174,7 +174,7 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
             host.succeeded()
         elif is_throttling(ended.failure):
             now = anyio.current_time()
-            host.throttled(since=opened, now=now, until=now + retry_after)
+            host.throttled(since=opened, now=now, until=now + (retry_after or _rest(job, ended)))
     if retry_after > LONGEST_RETRY_AFTER_S:
         ended = replace(ended, words=f"{essence(ended.words)}; {not_before(retry_after)}")
     killed = time.time() if ended.failure in _KILLED else 0.0
@@ -183,6 +183,14 @@ async def _try_once(job: Job, operation: Operation, url: str, work: Path) -> tup
     job.outcome.received_bytes += ended.received_bytes
     job.outcome.objects += ended.objects
     return ended, retry_after
+
+
+def _rest(job: Job, ended: Ended) -> float:
+    """Return how long a host is left alone that asks to slow down and doesn't say for how long.
+
+    It may count requests a second and not connections: then fewer at once are no fewer a second.
+    """
+    return job.options.backoff_s if ended.failure is FailureClass.THROTTLED else 0.0
 
 
 def failed_by(error: OSError) -> Ended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -115,6 +116,24 @@ async def test_retry_after_is_obeyed(server: SmartHttp, bench: Bench) -> None:
     assert result.status is FetchStatus.CLONED
     (retried,) = bench.of(FetchRetried)
     assert retried.delay_s >= 1
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_server_that_counts_requests(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """It doesn't say how long it wants to be left alone; nobody asks it at once all the same."""
+    make_repository(served / "other.git")
+    asked: list[float] = []
+
+    def answer(_method: str, _path: str) -> Reply | None:
+        asked.append(time.monotonic())
+        return Reply(429) if len(asked) == 1 else None
+
+    server.answer = answer
+    requests = [bench.request(server.url(f"{name}.git"), name=name) for name in ("plugin", "other")]
+    results = await bench.fetch(*requests, jobs_per_host=1, backoff_s=0.5)
+    assert {result.status for result in results} == {FetchStatus.CLONED}
+    assert asked[1] - asked[0] >= 0.5
+    assert server.requests[1].split("/")[1] != server.requests[0].split("/")[1]
 
 
 @pytest.mark.parametrize(("asked", "told"), [("5400", "90 minutes"), ("259200", "3 days")])
