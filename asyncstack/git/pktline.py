@@ -89,7 +89,9 @@ def parse_refs(answer: bytes) -> Advertised | None:
         if not name.startswith("refs/") or FORBIDDEN_IN_REF.search(name):
             return None
         names[name] = oid
-        if "peeled" in known and name.startswith("refs/tags/"):
+        if "peeled" in known:
+            if name.startswith("refs/heads/"):
+                return None  # damaged: a branch is a commit
             peeled[name] = known["peeled"]
     return Advertised(RefTable(names, peeled), head if head in names else "")
 

@@ -281,6 +281,16 @@ async def test_peeled_to_nothing(name: str, served: Path, server: SmartHttp, ben
     assert "1" * 40 not in mirror.read_text()
 
 
+async def test_a_branch_that_is_a_tag(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A damaged repository: what is checked out is a commit all the same."""
+    repository = served / "plugin.git"
+    tag = git("-C", repository, "rev-parse", "refs/tags/1.0.0")
+    (repository / "refs" / "heads" / "odd").write_text(tag)
+    result = await bench.one(server.url("plugin.git"), "odd")
+    assert (result.status, result.commit) == (FetchStatus.CLONED, rev(repository, "1.0.0"))
+    assert [line.split()[0] for line in server.requests[:2]] == ["POST", "GET"]
+
+
 async def test_cancelled_in_the_middle_of_a_pack(served: Path, bench: Bench) -> None:
     """Nothing goes on: no git, no thread that waits for the server, no descriptor."""
     make_repository(served / "big.git", payload=50_000)
