@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -74,7 +75,7 @@ async def in_daemon_thread(work: Callable[[], T]) -> T:
     """Run something that blocks in a thread that no exit of the process waits for.
 
     anyio's own worker threads are waited for, and a name server or a host that swallows packets
-    would keep an interrupted user for half a minute.
+    would keep an interrupted user for half a minute. Raises OSError if there can't be a thread.
     """
     ended: Future[T] = Future()
     ours, theirs = socket.socketpair()
@@ -87,6 +88,10 @@ async def in_daemon_thread(work: Callable[[], T]) -> T:
                 ended.set_exception(error)
 
     with ours:
-        threading.Thread(target=run, daemon=True, name="asyncstack conversation").start()
+        try:
+            threading.Thread(target=run, daemon=True, name="asyncstack conversation").start()
+        except RuntimeError as error:
+            theirs.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
         await anyio.wait_readable(ours)
     return ended.result()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -166,18 +166,25 @@ async def _receive(
     carried = _Carried()
 
     async def carry() -> None:
-        await in_daemon_thread(lambda: _carry(carried, conversation, request, url, git_dir, writer))
-
-    async with anyio.create_task_group() as group:
         try:
-            group.start_soon(carry)
-            ended = await index_pack(git, git_dir, reader, lambda: conversation.received_bytes)
-            first = not ended.ok and not carried.ended
-        finally:
-            os.close(reader)  # nobody reads any more: who writes is told
-        if first:
-            conversation.abandon()
-        group.cancel_scope.deadline = anyio.current_time() + _GRACE_S
+            await in_daemon_thread(
+                lambda: _carry(carried, conversation, request, url, git_dir, writer)
+            )
+        except OSError:  # no thread has begun, which would have closed it
+            os.close(writer)
+            raise
+
+    with _one_error():
+        async with anyio.create_task_group() as group:
+            try:
+                group.start_soon(carry)
+                ended = await index_pack(git, git_dir, reader, lambda: conversation.received_bytes)
+                first = not ended.ok and not carried.ended
+            finally:
+                os.close(reader)  # nobody reads any more: who writes is told
+            if first:
+                conversation.abandon()
+            group.cancel_scope.deadline = anyio.current_time() + _GRACE_S
     if first:  # what it says itself; that the rest was never read is no fault of the server's
         return _unsound(ended)
     if isinstance(carried.said, Trouble):
@@ -187,6 +194,18 @@ async def _receive(
     if ended.ok and (not carried.ended or _lacks(git_dir, wanted)):
         return failed(FailureClass.GARBAGE, "the server's pack isn't what was asked for")
     return _unsound(ended)
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    """Raise what went wrong in a task group, as if it had gone wrong without one.
+
+    An OSError, too few descriptors for instance, is a repository's failure; a group of them is none.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 def _carry(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -31,6 +34,10 @@ def says(number: int, body: bytes, **headers: str) -> Callable[[str, str], Reply
         return Reply(200, kind, body) if asked == number else None
 
     return answer
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def as_answer(pack: bytes) -> bytes:
@@ -281,6 +288,49 @@ async def test_peeled_to_nothing(name: str, served: Path, server: SmartHttp, ben
     assert "1" * 40 not in mirror.read_text()
 
 
+_SERVER = """
+import sys
+from pathlib import Path
+from tests.helpers.gitserver import SmartHttp
+with SmartHttp(Path(sys.argv[1])) as server:
+    print(server.port, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def elsewhere(served: Path) -> Iterator[int]:
+    """A server that is another process; its port."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _SERVER, str(served)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=root, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+
+
+async def test_too_few_descriptors(elsewhere: int, served: Path, bench: Bench) -> None:
+    """Wherever the last one goes: a repository fails, nothing else does, and none is lost."""
+    make_repository(served / "other.git")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = descriptors()
+    endings = set()
+    for spare in range(0, 32, 2):
+        names = ("plugin", "other")
+        url = f"http://127.0.0.1:{elsewhere}"
+        requests = [bench.request(f"{url}/{name}.git", name=f"{name}-{spare}") for name in names]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before + spare, hard))
+        try:
+            results = await bench.fetch(*requests, tries=1, cache_directory="")
+            endings |= {result.message or result.status for result in results}
+        except OSError:  # before there was a repository
+            continue
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert {"Too many open files", FetchStatus.CLONED} <= endings
+    assert descriptors() <= before
+
+
 async def test_a_branch_that_is_a_tag(served: Path, server: SmartHttp, bench: Bench) -> None:
     """A damaged repository: what is checked out is a commit all the same."""
     repository = served / "plugin.git"
@@ -294,10 +344,6 @@ async def test_a_branch_that_is_a_tag(served: Path, server: SmartHttp, bench: Be
 async def test_cancelled_in_the_middle_of_a_pack(served: Path, bench: Bench) -> None:
     """Nothing goes on: no git, no thread that waits for the server, no descriptor."""
     make_repository(served / "big.git", payload=50_000)
-
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
     before = descriptors()
     with (
         SmartHttp(served) as server,
