@@ -269,7 +269,8 @@ class Conversation:
 
 
 def _is_answer(response: HTTPResponse) -> bool:
-    return response.status == _OK and response.headers.get_content_type() == _ANSWER
+    plain = response.headers.get("Content-Encoding", "identity") == "identity"
+    return plain and response.status == _OK and response.headers.get_content_type() == _ANSWER
 
 
 def _trouble(url: str, response: HTTPResponse) -> Trouble:

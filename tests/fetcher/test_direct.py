@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import anyio
 import pytest
@@ -286,6 +289,13 @@ async def test_peeled_to_nothing(name: str, served: Path, server: SmartHttp, ben
     assert (result.status, result.attempts) == (FetchStatus.CLONED, 1 + tag)
     (mirror,) = bench.cache.glob("**/packed-refs")
     assert "1" * 40 not in mirror.read_text()
+
+
+async def test_a_pack_that_is_compressed_again(server: SmartHttp, bench: Bench) -> None:
+    """Nobody asked for that; git knows how to read it, and that costs no try."""
+    server.answer = says(2, b"\x1f\x8b\x08\x00", **{"Content-Encoding": "gzip"})
+    result = await bench.one(server.url("plugin.git"), tries=1, depth=1)
+    assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
 
 
 _SERVER = """
