@@ -10,7 +10,7 @@ import anyio
 
 from asyncstack.checkouts.rules import sources
 from asyncstack.fetcher.attempts import Job, try_all
-from asyncstack.fetcher.conversations import Conversations, in_daemon_thread
+from asyncstack.fetcher.conversations import Conversations, ask_for_refs
 from asyncstack.git.commands import Git, ls_remote
 from asyncstack.git.pktline import Advertised
 from asyncstack.git.process import Ended
@@ -49,7 +49,7 @@ class Questions:
                 anyio.move_on_after(job.options.timeout_s or None),
                 self.conversations.lend(address, job.options) as conversation,
             ):
-                answer = await in_daemon_thread(lambda: conversation.refs(address.url))
+                answer = await ask_for_refs(conversation, job.options, address.url)
         if answer is None or isinstance(answer, Trouble):
             return None
         job.outcome.attempts += 1

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,13 +16,16 @@ import anyio
 
 from asyncstack.checkouts.values import FetchOptions
 from asyncstack.git.commands import Git
-from asyncstack.git.smart_http import Conversation, is_plain
+from asyncstack.git.pktline import Advertised
+from asyncstack.git.smart_http import Conversation, Trouble, is_plain
 from asyncstack.git.urls import Address
 
-__all__ = ["Conversations", "in_daemon_thread"]
+__all__ = ["Conversations", "ask_for_refs", "in_daemon_thread"]
 
 T = TypeVar("T")
 
+#: Stall limits for the question for refs: to connect, to agree on TLS and to wait may take one each.
+_LONGEST = 3
 #: What of a user's configuration changes how git connects, or what it accepts.
 _SPECIAL = r"^(http|url)\.|^(fetch|transfer)\.fsck"
 
@@ -65,6 +68,19 @@ class Conversations:
         for conversations in self.idle.values():
             for conversation in conversations:
                 conversation.close()
+
+
+async def ask_for_refs(
+    conversation: Conversation, options: FetchOptions, url: str, prefixes: Sequence[str] = ()
+) -> Advertised | Trouble | None:
+    """Ask a server for a repository's refs (`Conversation.refs`), in a thread.
+
+    A server that sends a byte now and then is never silent, and never done: git has limits for that.
+    """
+    with anyio.move_on_after(_LONGEST * options.stall_s or None):
+        return await in_daemon_thread(lambda: conversation.refs(url, prefixes))
+    conversation.abandon()
+    return None
 
 
 def _open(address: Address, options: FetchOptions) -> Conversation:

@@ -19,7 +19,7 @@ from typing import TypeVar
 import anyio
 
 from asyncstack.fetcher.attempts import Job, failed
-from asyncstack.fetcher.conversations import Conversations, in_daemon_thread
+from asyncstack.fetcher.conversations import Conversations, ask_for_refs, in_daemon_thread
 from asyncstack.fetcher.files import in_words
 from asyncstack.git.commands import Git, index_pack
 from asyncstack.git.failures import FailureClass, classify
@@ -135,7 +135,7 @@ async def _ask(
 ) -> Advertised | Ended | None:
     job.enter("negotiate")
     started = time.monotonic()
-    asked = await in_daemon_thread(lambda: conversation.refs(url, prefixes))
+    asked = await ask_for_refs(conversation, job.options, url, prefixes)
     job.outcome.add("connect", conversation.connect_s)
     job.outcome.add("negotiate", time.monotonic() - started - conversation.connect_s)
     return _ended(asked) if isinstance(asked, Trouble) else asked

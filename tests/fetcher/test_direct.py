@@ -298,6 +298,30 @@ async def test_a_pack_that_is_compressed_again(server: SmartHttp, bench: Bench) 
     assert (result.status, result.attempts) == (FetchStatus.CLONED, 1)
 
 
+class _Trickle(BaseRequestHandler):
+    """Answers a POST with a header that never ends, anything else at once."""
+
+    def handle(self) -> None:
+        if self.request.recv(65536).startswith(b"POST"):
+            with contextlib.suppress(OSError):
+                self.request.sendall(b"HTTP/1.1 200 OK\r\n")
+                while True:
+                    self.request.sendall(b"x")
+                    time.sleep(0.05)
+        self.request.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+
+async def test_an_answer_that_trickles(bench: Bench) -> None:
+    """It is no silence, and no answer; what git makes of it counts."""
+    with ThreadingTCPServer(("127.0.0.1", 0), _Trickle) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        with anyio.fail_after(10):
+            result = await bench.one(f"http://127.0.0.1:{server.server_address[1]}/x", stall_s=0.2)
+        server.shutdown()
+    assert (result.failure, result.attempts) == (FailureClass.NOT_FOUND, 1)
+
+
 _SERVER = """
 import sys
 from pathlib import Path
