@@ -20,7 +20,15 @@ import pytest
 from asyncstack.events import FetchFinished
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
-from tests.helpers.gitserver import GitDaemon, Proxy, commit_files, git, make_repository, rev
+from tests.helpers.gitserver import (
+    GitDaemon,
+    Proxy,
+    SmartHttp,
+    commit_files,
+    git,
+    make_repository,
+    rev,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,9 +47,12 @@ def processes_about(text: str) -> list[str]:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("protocol", ["git", "http"])
 @pytest.mark.parametrize("after", [0, 300, 30_000])
-async def test_cancelling_leaves_nothing(after: int, served: Path, bench: Bench) -> None:
-    """Ctrl-C while gits wait for their server: every process is gone, DEST is empty."""
+async def test_cancelling_leaves_nothing(
+    protocol: str, after: int, served: Path, bench: Bench
+) -> None:
+    """Ctrl-C while gits, or we, wait for their server: every process is gone, DEST is empty."""
     make_repository(served / "big.git", payload=50_000)
     connected = threading.Event()
 
@@ -50,13 +61,14 @@ async def test_cancelling_leaves_nothing(after: int, served: Path, bench: Bench)
             connected.set()
         return ("freeze", after)
 
-    with GitDaemon(served) as daemon, Proxy(daemon.port, fate=fate) as proxy:
-        url = f"git://127.0.0.1:{proxy.port}/big.git"
+    serve = GitDaemon if protocol == "git" else SmartHttp
+    with serve(served) as server, Proxy(server.port, fate=fate) as proxy:
+        url = f"{protocol}://127.0.0.1:{proxy.port}/big.git"
         requests = [bench.request(url, name=f"p{number}") for number in range(4)]
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: bench.fetch(*requests, cache_directory=""))
             await anyio.to_thread.run_sync(connected.wait)
-            assert processes_about(str(bench.dest))
+            assert processes_about(str(bench.dest)) or protocol == "http"
             group.cancel_scope.cancel()
     assert processes_about(str(bench.dest)) == []
     assert list(bench.dest.iterdir()) == []
@@ -150,10 +162,15 @@ def check_complete(checkout: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # a busy machine is no failure
 @pytest.mark.parametrize(
-    ("victim", "kills"), [(kill_asyncstack, 80), (kill_git, 40), (kill_both, 80)]
+    ("victim", "kills"), [(kill_asyncstack, 40), (kill_git, 20), (kill_both, 40)]
 )
+@pytest.mark.parametrize("serve", [GitDaemon, SmartHttp])
 def test_killed_at_random_moments(
-    victim: Callable[[int], None], kills: int, tmp_path: Path, worker: Worker
+    serve: type[GitDaemon | SmartHttp],
+    victim: Callable[[int], None],
+    kills: int,
+    tmp_path: Path,
+    worker: Worker,
 ) -> None:
     """Two hundred kills in all: the next run completes what was cut off.
 
@@ -163,8 +180,8 @@ def test_killed_at_random_moments(
     names = [f"p{number}" for number in range(10)]
     for name in names:
         make_repository(served / f"{name}.git", commits=2, branches=[], tags=[], refs=[])
-    with GitDaemon(served) as daemon:
-        urls = [daemon.url(f"{name}.git") for name in names]
+    with serve(served) as server:
+        urls = [server.url(f"{name}.git") for name in names]
         checked: set[tuple[int, int]] = set()
         began = time.monotonic()
         worker.start(urls, dest, cache)
