@@ -116,15 +116,20 @@ async def try_all(job: Job, operation: Operation, work: Path) -> Ended:
 
 
 async def _try_source(job: Job, operation: Operation, url: str, work: Path) -> Ended:
+    host = job.throttle.host(parse_url(url).host)
     tries = 0
     while True:
-        tries += 1
+        served, alone = host.served, host.allowed == 1
         ended, retry_after = await _try_once(job, operation, url, work)
         if ended.failure is None:
             return ended
+        # Who is sent away while others are served, or because there are too many of us, waits for
+        # a turn: that is no failed try.
+        refused = alone and host.served == served
+        tries += refused or ended.failure is not FailureClass.THROTTLED
         delay = delay_before_retry(
             ended.failure,
-            tries,
+            max(1, tries),
             job.options.tries,
             jitter=random.random(),  # noqa: S311 - it only spreads load
             first_s=job.options.backoff_s,

@@ -20,6 +20,7 @@ class HostLimit:
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.served = 0
         self.limiter = anyio.CapacityLimiter(most)
         self._allowed = float(most)
         self._not_before = 0.0
@@ -32,6 +33,7 @@ class HostLimit:
 
     def succeeded(self) -> None:
         """One connection's worth more for each round of successes."""
+        self.served += 1
         self._allowed = min(float(self.most), self._allowed + 1 / self._allowed)
         self.limiter.total_tokens = self.allowed
 

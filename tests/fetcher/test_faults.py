@@ -334,6 +334,29 @@ async def test_throttled_again_and_again(served: Path, server: SmartHttp, bench:
     assert "throttled" in {event.reason for event in bench.of(FetchRetried)}
 
 
+@pytest.mark.usefixtures("way")
+async def test_so_many_requests_a_second(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """A limit that only counts requests, and says nothing of when: all are served, in their turn."""
+    names = [f"p{number}" for number in range(12)]
+    for name in names:
+        make_repository(served / f"{name}.git", commits=1)
+    granted: list[float] = []
+
+    def answer(_method: str, _path: str) -> Reply | None:
+        now = time.monotonic()
+        granted[:] = [moment for moment in granted if moment > now - 0.5]
+        if len(granted) >= 6:
+            return Reply(429)
+        granted.append(now)
+        return None
+
+    server.answer = answer
+    requests = [bench.request(server.url(f"{name}.git"), name=name) for name in names]
+    results = await bench.fetch(*requests, backoff_s=0.2)
+    assert [result.failure for result in results] == [None] * len(names)
+    assert any(event.reason == "throttled" for event in bench.of(FetchRetried))
+
+
 async def test_disk_full(
     served: Path, server: SmartHttp, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
