@@ -129,6 +129,7 @@ class SshArguments(Struct, frozen=True):
     strict_host_key_checking: str = ""
     user_known_hosts_file: str = ""
     proxy_jump: str = ""
+    proxy_command: str = ""
 
 
 class Node(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -14,7 +15,10 @@ _HONOURED = {
     "stricthostkeychecking": "strict_host_key_checking",
     "userknownhostsfile": "user_known_hosts_file",
     "proxyjump": "proxy_jump",
+    "proxycommand": "proxy_command",
 }
+#: Two ways to the same place: the first that is named counts.
+_WAYS = {"proxy_jump", "proxy_command"}
 #: What changes nothing for us: one connection a node is shared by all that is done there.
 _IDLE = {
     "batchmode", "compression", "controlmaster", "controlpath", "controlpersist", "loglevel",
@@ -34,7 +38,9 @@ def read_ssh_arguments(text: str) -> tuple[SshArguments, list[str]]:
     unused: list[str] = []
     for option, value, written in _options(shlex.split(text)):
         if option in _HONOURED:
-            found.setdefault(_HONOURED[option], value)
+            name = _HONOURED[option]
+            if not (name in _WAYS and _WAYS & found.keys()):
+                found.setdefault(name, value)
         elif option not in _IDLE:
             unused.append(written)
     return SshArguments(**found), unused
@@ -55,7 +61,13 @@ def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
         if letter == "J":
             yield "proxyjump", value, "-J"
         elif letter == "o":
-            name, _, value = value.replace("=", " ", 1).strip().partition(" ")
-            yield name.lower(), value.strip(), f"-o {name}"
+            name, value = _named(value)
+            yield name.lower(), value, f"-o {name}"
         else:
             yield f"-{letter}", value, f"-{letter}"
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Name and value of an -o: the value may hold a `=` itself, as a ProxyCommand's options do."""
+    name, _, value = re.sub(r"\s*=\s*|\s+", "\0", text.strip(), count=1).partition("\0")
+    return name, value

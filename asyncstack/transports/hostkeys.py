@@ -15,13 +15,14 @@ from asyncstack.model import Node, Suspicion
 from asyncstack.transports.hostfiles import host_files
 from asyncstack.transports.knownhosts import HostName, KeyState, Verdict, add_keys, judge
 from asyncstack.transports.openssh import ask_openssh
+from asyncstack.transports.proxies import offered_key
 from asyncstack.transports.sshconfig import Configured
 
 __all__ = ["HostKeys", "KnownHosts", "Remark", "changed", "revoked"]
 
 #: Files, or keys: trusted ones, those of authorities, revoked ones.
 KnownHosts = list[str] | tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey], list[asyncssh.SSHKey]]
-_ADDRESS = ("host", "port", "username", "config")
+_ADDRESS = ("host", "port", "username", "config", "proxy_command")
 #: Is told what the user should know, though nothing has failed.
 Remark = Callable[[Suspicion], None]
 
@@ -41,6 +42,7 @@ class HostKeys:
         remark: Remark,
     ) -> None:
         self._node = node.name
+        self._whole = node
         self._arguments = node.ssh
         self._path = path
         self._accepted = accepted
@@ -117,10 +119,9 @@ class HostKeys:
             raise HostKeyError(self._node, problem) from error
 
     async def _offered(self, arguments: dict[str, Any], timeout_s: float) -> asyncssh.SSHKey:
-        wanted = {k: v for k, v in arguments.items() if k in ("host", "port", "config", "tunnel")}
         try:
             with anyio.fail_after(timeout_s):
-                key = await asyncssh.get_server_host_key(**wanted)
+                key = await offered_key(self._whole, arguments)
         except (OSError, asyncssh.Error) as error:
             reason = str(error) or "no answer in time"
             raise HostKeyError(self._node, f"its host key can't be read: {reason}") from error

@@ -12,6 +12,7 @@ from anyio import CancelScope
 from asyncstack.errors import TransportError
 from asyncstack.model import Node
 from asyncstack.transports.base import Ask
+from asyncstack.transports.proxies import Proxy
 from asyncstack.transports.sshkeys import KeyRing
 
 __all__ = ["CONNECTS", "JumpHosts", "Link", "SharedLink", "SshAccess"]
@@ -24,19 +25,25 @@ Route = tuple[Node, ...]
 
 
 class Link:
-    """A connection, and the one to the jump host that it goes through."""
+    """A connection, and that to the jump host, or the ProxyCommand, that it goes through."""
 
     def __init__(
-        self, connection: asyncssh.SSHClientConnection, through: SharedLink | None = None
+        self,
+        connection: asyncssh.SSHClientConnection,
+        through: SharedLink | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self.connection = connection
         self._through = through
+        self._proxy = proxy
 
     async def aclose(self) -> None:
         """End the connection; that to the jump host as well if no other needs it."""
         self.connection.abort()
         with suppress(asyncssh.Error, OSError), anyio.move_on_after(1.0, shield=True):
             await self.connection.wait_closed()
+        if self._proxy is not None:
+            await self._proxy.aclose()
         if self._through is not None:
             await self._through.leave()
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from asyncstack.errors import ConnectError, SettingsError
 from asyncstack.model import Node
+from asyncstack.transports.userconfig import use_it
 
 __all__ = [
     "Configured",
@@ -23,6 +24,8 @@ __all__ = [
     "public_half",
     "read_configuration",
 ]
+
+use_it()
 
 Configured = asyncssh.SSHClientConnectionOptions
 
@@ -56,7 +59,8 @@ class SshOptions(Struct, frozen=True, kw_only=True):
 def connection_arguments(node: Node, options: SshOptions) -> dict[str, Any]:
     """What asyncssh is told of the address; the rest it takes from ~/.ssh/config."""
     # What isn't given is left to ~/.ssh/config: an explicit value would win over it.
-    arguments: dict[str, Any] = {"host": node.host or node.name}
+    # A ProxyCommand is run by us.
+    arguments: dict[str, Any] = {"host": node.host or node.name, "proxy_command": None}
     if node.user:
         arguments["username"] = node.user
     if node.port:
@@ -144,5 +148,7 @@ async def find_route(node: Node, read: Callable[[Node], Awaitable[Configured]]) 
 
 
 async def _jumps(node: Node, read: Callable[[Node], Awaitable[Configured]]) -> str:
+    if node.ssh.proxy_command:  # said of this node alone, and none is said in its stead
+        return ""
     said = node.ssh.proxy_jump or str((await read(node)).config.get("ProxyJump") or "")
     return "" if said.lower() == "none" else said

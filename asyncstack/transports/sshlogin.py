@@ -19,6 +19,7 @@ from anyio import CancelScope
 from asyncstack.errors import AuthenticationError, ConnectError, HostKeyError, TransportError
 from asyncstack.model import Node
 from asyncstack.transports.hostkeys import HostKeys, Remark
+from asyncstack.transports.proxies import Proxy, open_proxy, proxy_command
 from asyncstack.transports.sshaccess import Link, SharedLink, SshAccess
 from asyncstack.transports.sshconfig import (
     SshOptions,
@@ -58,6 +59,8 @@ class SshLogin:
         self._access = access
         self._route = route
         self._remark = remark
+        self._proxy: Proxy | None = None
+        self._said = ""
         self._host_keys = HostKeys(
             node, options.known_hosts, lambda: access.accepted(self._route or ()), remark
         )
@@ -74,8 +77,11 @@ class SshLogin:
                 )
             through = await self._through(self._route)
             try:
-                return Link(await self._login(through), through)
+                connection = await self._login(through)
+                proxy, self._proxy = self._proxy, None
+                return Link(connection, through, proxy)
             except BaseException:
+                await self._end_proxy()
                 if through is not None:
                     with CancelScope(shield=True):
                         await through.leave()
@@ -90,7 +96,7 @@ class SshLogin:
             ) from error
         except (OSError, asyncssh.Error, ValueError) as error:
             # ValueError: a key, known_hosts or ~/.ssh/config that can't be read.
-            raise _translated(self._node, error, self._route or ()) from error
+            raise _translated(self._node, error, self._route or (), self._said) from error
 
     async def _through(self, route: tuple[Node, ...]) -> SharedLink | None:
         if not route:
@@ -169,12 +175,23 @@ class SshLogin:
         if not configured.keepalive_interval:
             arguments["keepalive_interval"] = options.keepalive_s
             arguments["keepalive_count_max"] = options.keepalive_count
+        await self._end_proxy()
+        command = "" if self._route else proxy_command(self._node, configured)
+        if command:
+            self._proxy = await open_proxy(command)
+            arguments["sock"] = self._proxy.socket
         return await asyncssh.connect(
             **arguments,
             encryption_algs=_CIPHERS,
             connect_timeout=options.connect_timeout_s,
             login_timeout=options.login_timeout_s,
         )
+
+    async def _end_proxy(self) -> None:
+        proxy, self._proxy = self._proxy, None
+        if proxy is not None:
+            self._said = proxy.said()
+            await proxy.aclose()
 
 
 async def reach_jump_host(
@@ -202,12 +219,16 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _translated(node: Node, error: BaseException, route: tuple[Node, ...]) -> TransportError:
+def _translated(
+    node: Node, error: BaseException, route: tuple[Node, ...], said: str = ""
+) -> TransportError:
     where = f"{node.user + '@' if node.user else ''}{node.host or node.name}"
     if node.port:
         where += f":{node.port}"
     if route:
         where += f" (through {route[-1].name})"
+    if said:
+        where += f" (whose ProxyCommand says: {said})"
     if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
         return AuthenticationError(
             node.name,

@@ -20,6 +20,7 @@ from asyncstack.transports.hostfiles import HostFiles, host_files
 from asyncstack.transports.hostkeys import changed, revoked
 from asyncstack.transports.knownhosts import HostName, KeyState, add_keys, judge
 from asyncstack.transports.openssh import ask_openssh
+from asyncstack.transports.proxies import offered_key
 from asyncstack.transports.sshaccess import CONNECTS, SshAccess
 from asyncstack.transports.sshconfig import (
     SshOptions,
@@ -185,13 +186,12 @@ async def _fetch(
     host: Host, options: SshOptions, tunnel: asyncssh.SSHClientConnection | None
 ) -> list[asyncssh.SSHKey]:
     arguments = connection_arguments(host.node, options)
-    arguments.pop("username", None)
     arguments["tunnel"] = tunnel
     keys: list[asyncssh.SSHKey] = []
     failure: asyncssh.Error | OSError | None = None
     for kind in _KINDS:
         try:
-            key = await asyncssh.get_server_host_key(**arguments, server_host_key_algs=list(kind))
+            key = await offered_key(host.node, arguments, kind)
         except (
             asyncssh.KeyExchangeFailed,
             asyncssh.ConnectionLost,

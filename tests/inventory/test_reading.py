@@ -261,9 +261,19 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
         ),
         ("ansible_ssh_host_key_checking: true", SshArguments(), []),
         (
-            "ansible_ssh_common_args: -4 -F x -o ProxyCommand='ssh -W %h:%p j' -J a",
+            "ansible_ssh_common_args: -4 -F x -o RemoteCommand='ssh -W %h:%p j' -J a",
             SshArguments(proxy_jump="a"),
-            ["-4 -F -o ProxyCommand"],
+            ["-4 -F -o RemoteCommand"],
+        ),
+        (
+            "ansible_ssh_common_args: -o ProxyCommand='ssh -o A=b -W %h:%p j' -J a",
+            SshArguments(proxy_command="ssh -o A=b -W %h:%p j"),
+            [],
+        ),
+        (
+            "ansible_ssh_common_args: -o 'ProxyCommand ssh -oA=b -W %h:%p j' -C",
+            SshArguments(proxy_command="ssh -oA=b -W %h:%p j"),
+            [],
         ),
         ("ansible_ssh_common_args: '-J {{ a }}'", SshArguments(), ["what it says"]),
         ("ansible_ssh_common_args:", SshArguments(), []),
