@@ -18,9 +18,12 @@ from asyncstack.run.nodes import NodeSpec
 from asyncstack.run.stage import Opened, Stage, at_once, errors_in, status_after, warn
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import has_driver, new_nonce, release_driver
-from asyncstack.settings import RunSettings
 
 __all__ = ["open_nodes", "release_nodes"]
+
+#: Seconds after which a driver that runs no phase gives its controller up: longer than one tries to
+#: have a lost connection back.
+_ABANDONED_S = 900.0
 
 
 @asynccontextmanager
@@ -43,7 +46,7 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
         context = open_node(
             spec.transport,
             stage.run_id,
-            None if await _is_there(stage, spec) else _launch(stage.settings, spec),
+            None if await _is_there(stage, spec) else _launch(stage, spec),
             stage.emit,
             stage.logs,
             keep_top_dir=stage.keep_top_dir,
@@ -115,12 +118,14 @@ async def _is_there(stage: Stage, spec: NodeSpec) -> bool:
     return await has_driver(spec.transport, stage.run_id)
 
 
-def _launch(settings: RunSettings, spec: NodeSpec) -> Launch:
+def _launch(stage: Stage, spec: NodeSpec) -> Launch:
+    settings = stage.settings
     driver = DriverSettings(
         nonce=new_nonce(),
         errexit=settings.command == "stack",
         trace=settings.trace,
         dest=settings.dest,
+        patience_s=0 if stage.keep_top_dir else _ABANDONED_S,
         secrets=secret_names(spec.local_conf.localrc or ""),
     )
     return Launch(driver, spec.local_conf.node_files(dest=settings.dest))

@@ -131,9 +131,11 @@ exec 8>&-
 # well, once it has read the end of the journal and says so: that our stdin is closed tells nothing,
 # for a connection that dies closes it, too. Where the driver lives on (tail was ended by somebody,
 # or our stdin is all that was closed) the exit status says so. What reads our stdin is a child, for
-# a shell that waits for a child reaps the others: tail takes a zombie for a process.
+# a shell that waits for a child reaps the others: tail takes a zombie for a process. The lock on
+# `nonce` shows that somebody follows.
 _FOLLOW = r"""
-exec 3<&0 6<alive
+exec 3<&0 4<nonce 6<alive
+flock -s 4 >/dev/null 2>&1
 flock -s 6 >/dev/null 2>&1 &
 waiter=$!
 exec 6<&-

@@ -12,7 +12,8 @@
 # being sourced inside functions of these names with these locals.
 
 # The settings define, readonly: _asyncstack_errexit (1 for stack; unstack.sh and clean.sh run
-# without), _asyncstack_trace, _asyncstack_dest, _asyncstack_secrets (names of variables).
+# without), _asyncstack_trace, _asyncstack_dest, _asyncstack_secrets (names of variables),
+# _asyncstack_pause and _asyncstack_looks (see _asyncstack_await).
 # shellcheck source=/dev/null disable=SC2154
 source ./settings || exit 70
 read -r _asyncstack_nonce <nonce || exit 70
@@ -672,12 +673,38 @@ _asyncstack_packs() {
     [[ $1 == @(*apt*|dpkg*|unattended*|*packagekit*|PackageKit*|dnf*|yum*|rpm*|microdnf*|python*|platform-python*|zypper*) ]]
 }
 
+# The next request. A driver that was given a pause runs no phase, and is of no use to anybody once
+# nobody has followed its journal for so many pauses, which the follower's lock tells: then it goes,
+# with all that it has.
+_asyncstack_await() {
+    if [[ -z $_asyncstack_pause ]]; then
+        IFS= builtin read -r -u 251 _asyncstack_request
+        builtin return
+    fi
+    local _asyncstack_alone=0
+    while ((_asyncstack_alone < _asyncstack_looks)); do
+        if IFS= builtin read -r -t "$_asyncstack_pause" -u 251 _asyncstack_request; then
+            builtin return 0
+        fi
+        if flock -n -x "$_asyncstack_directory/nonce" true; then
+            ((_asyncstack_alone += 1))
+        else
+            _asyncstack_alone=0
+        fi
+    done 2>/dev/null
+    builtin trap - EXIT
+    cd /
+    rm -rf -- "$_asyncstack_directory"
+    rmdir -- "${_asyncstack_directory%/*}" "${_asyncstack_directory%/*/*}" 2>/dev/null
+    builtin exit 0
+}
+
 _asyncstack_serve() {
     local _asyncstack_request _asyncstack_time
     # $1 is the sequence number of the last command: a repeated one is done once.
     set -- 0
     # `until !`, because with `set -n` no condition is ever tried: `while` would turn for ever.
-    until ! IFS= builtin read -r -u 251 _asyncstack_request; do
+    until ! _asyncstack_await; do
         # shellcheck disable=SC2086
         builtin set -- "$1" $_asyncstack_request
         (($2 > $1)) || continue
@@ -820,7 +847,7 @@ _asyncstack_report_boot() {
 
 # Plugins may redefine the library's functions (some do), but not these. (By name, for to ask bash for them takes
 # half a millisecond; a test looks for one that is missing here.)
-declare -fr _asyncstack_{await_packages,begin,check_dest,check_syntax,checkout,clean_environment,clock,emit,\
+declare -fr _asyncstack_{await,await_packages,begin,check_dest,check_syntax,checkout,clean_environment,clock,emit,\
 emit_secret,end,ends_with_login,facts,frames,inspect,is_at_head,move_dest,mute,name_of,\
 on_error,on_exit,override_defaults,package_lock,packed,packs,phase,preflight,prepare,\
 print,report_boot,repositories,restore,restore_options,run_extras,run_plugin,sample,\

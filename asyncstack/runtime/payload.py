@@ -18,17 +18,24 @@ __all__ = ["DriverSettings", "build_payload", "unpack_texts"]
 _HERE = Path(__file__).parent
 #: Of compression: it saves four fifths of the bytes, and more effort hardly any more.
 _LEVEL = 6
+#: How often it looks, in its patience, whether somebody is there.
+_LOOKS = 10
 #: The driver's pipes. They come with the rest, so that nobody has to make them there.
 _FIFOS = ("commands", "loop")
 
 
 class DriverSettings(Struct, frozen=True, kw_only=True):
-    """What a driver is told before it starts. `secrets` are names of variables of localrc."""
+    """What a driver is told before it starts. `secrets` are names of variables of localrc.
+
+    One that runs no phase has nothing to go on with by itself: after `patience_s` seconds in which
+    nobody has followed it, it ends and leaves nothing behind. 0: it waits for ever.
+    """
 
     nonce: str
     errexit: bool = True
     trace: bool = False
     dest: str = ""
+    patience_s: float = 0
     secrets: tuple[str, ...] = ()
 
     def render(self) -> str:
@@ -37,6 +44,8 @@ class DriverSettings(Struct, frozen=True, kw_only=True):
             "errexit": str(int(self.errexit)),
             "trace": str(int(self.trace)),
             "dest": self.dest,
+            "pause": f"{self.patience_s / _LOOKS:.3f}" if self.patience_s else "",
+            "looks": str(_LOOKS),
             "secrets": " ".join(self.secrets),
         }
         return "".join(
