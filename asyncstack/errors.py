@@ -27,6 +27,7 @@ __all__ = [
     "InventoryError",
     "LocalConfError",
     "LockFileError",
+    "NothingLeftError",
     "PluginError",
     "RefNotFoundError",
     "RunDirectoryError",
@@ -193,6 +194,10 @@ class HostKeyError(TransportError):
 
 class ConnectionLostError(TransportError):
     """The connection, or the driver behind it, ended before its work did."""
+
+
+class NothingLeftError(ConnectionLostError):
+    """The node was reached, but has nothing of the run any more: it was installed anew, perhaps."""
 
 
 class UnfitNodeError(TransportError):

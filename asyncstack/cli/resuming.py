@@ -93,6 +93,9 @@ def _first_unfinished(order: list[PhaseKey], summary: Summary) -> dict[str, int]
         if not step.status.good:
             number = order.index(PhaseKey(step.mode, step.phase))
             found[step.node] = min(number, found.get(step.node, number))
+    # One that was found empty has no step that wasn't good, and none that is worth anything.
+    for node in summary.lost_nodes:
+        found.setdefault(node.node, 0)
     return found
 
 

@@ -42,7 +42,7 @@ from asyncstack.run.opening import open_nodes, release_nodes
 from asyncstack.run.recall import recall_nodes, recall_plugins
 from asyncstack.run.records import INTERRUPTED, Progress, first_record, last_record, tell_of_nodes
 from asyncstack.run.sinks import Sinks
-from asyncstack.run.stage import Opened, Stage, warn, worst
+from asyncstack.run.stage import Opened, Stage, nothing_is_left, warn, worst
 from asyncstack.run.stages import abort_all, boot_nodes, enough_are_well, run_all
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask
@@ -149,7 +149,7 @@ async def _concluded(
         yield
     except AsyncstackError as error:
         # What can't be taken up now may be later.
-        progress.left = stage.attach and not progress.opened
+        progress.left = stage.attach and not progress.opened and not nothing_is_left(error)
         progress.exit_code = error.exit_code
         progress.status = tell_of_nodes(error, sinks.emit, left=progress.left)
         error.hide(stage.redactor.text)

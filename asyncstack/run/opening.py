@@ -15,7 +15,15 @@ from asyncstack.executor import (
 )
 from asyncstack.localconf import secret_names
 from asyncstack.run.nodes import NodeSpec
-from asyncstack.run.stage import Opened, Stage, at_once, errors_in, status_after, warn
+from asyncstack.run.stage import (
+    Opened,
+    Stage,
+    at_once,
+    errors_in,
+    nothing_is_left,
+    status_after,
+    warn,
+)
 from asyncstack.runtime.payload import DriverSettings
 from asyncstack.runtime.session import has_driver, new_nonce, release_driver
 
@@ -60,9 +68,10 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
         try:
             await at_once(open_one, [spec for spec in specs if spec.name not in stage.gone])
         except AsyncstackError as error:
-            # A run that can't be taken up now may be later.
-            for one in opened.values() if stage.attach else ():
-                one.node.leave()
+            if stage.attach and not nothing_is_left(error):
+                # A run that can't be taken up now may be later.
+                for one in opened.values():
+                    one.node.leave()
             if not _do_without(stage, error, len(specs)):
                 raise
         yield [opened[spec.name] for spec in specs if spec.name in opened]
@@ -77,7 +86,9 @@ async def open_nodes(stage: Stage, specs: Sequence[NodeSpec]) -> AsyncIterator[l
 def _do_without(stage: Stage, error: AsyncstackError, total: int) -> bool:
     """Let a run that may go on without the nodes that can't be had do so; False if it may not."""
     errors = [one for one in errors_in(error) if isinstance(one, TransportError)]
-    if stage.attach or stage.looks_only or len(errors) < len(errors_in(error)):
+    if stage.looks_only or len(errors) < len(errors_in(error)):
+        return False
+    if stage.attach and (len(errors) == total or not nothing_is_left(error)):
         return False
     if any(isinstance(one, UnfitNodeError) for one in errors):
         return False  # what it lacks is to be mended first

@@ -11,6 +11,7 @@ from msgspec import Struct
 from asyncstack.errors import (
     AsyncstackError,
     ConnectionLostError,
+    NothingLeftError,
     TransportError,
     UnfitNodeError,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Stage",
     "at_once",
     "errors_in",
+    "nothing_is_left",
     "raise_all",
     "status_after",
     "warn",
@@ -110,6 +112,11 @@ async def at_once(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> N
 def errors_in(error: AsyncstackError) -> tuple[AsyncstackError, ...]:
     """The single errors that one is made of."""
     return error.errors if isinstance(error, InputErrors) else (error,)
+
+
+def nothing_is_left(error: AsyncstackError) -> bool:
+    """True if what is wrong stays so: the nodes are there, but have nothing of the run any more."""
+    return all(isinstance(one, NothingLeftError) for one in errors_in(error))
 
 
 def status_after(error: TransportError) -> Status:

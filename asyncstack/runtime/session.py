@@ -18,6 +18,7 @@ from asyncstack.errors import (
     ConnectionLostError,
     DriverProtocolError,
     HostKeyError,
+    NothingLeftError,
     TransportError,
     UnfitNodeError,
 )
@@ -304,12 +305,12 @@ async def attach_driver(
     """Take up a driver that another controller has started: its journal is read from the start.
 
     Commands that are sent again get the numbers that they had, and the driver does none twice.
-    Raises ConnectionLostError if the node has no such driver any more.
+    Raises NothingLeftError if the node has no such driver any more.
     """
     node = transport.node.name
     nonce = await _nonce(transport, run_id)
     if not nonce:
-        raise ConnectionLostError(node, f"has nothing left of run {run_id}")
+        raise NothingLeftError(node, f"has nothing left of run {run_id}")
     session = Session(
         transport, run_id, nonce, reconnect_s=reconnect_s, on_connection=on_connection
     )

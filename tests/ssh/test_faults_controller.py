@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+from pathlib import Path
+
 import pytest
 
+from asyncstack.events import StepFinished
+from asyncstack.journal import RunRecord, read_events
 from asyncstack.model import Status
 from tests.ssh.controllers import Controllers
 from tests.ssh.lab import SshLab
@@ -52,3 +59,53 @@ def test_a_group_whose_turn_never_comes_is_told(lab: SshLab) -> None:
     assert finals["one", "plugin", "install"] is Status.FAILED
     assert {s for (node, *_), s in finals.items() if node == "two"} == {Status.ABORTED}
     assert lab.nodes["two"].witness() == []
+
+
+@pytest.mark.parametrize(
+    ("emptied", "options"),
+    [(["one"], []), (["one"], ["--keep-going"]), (["one", "two"], ["--keep-going"])],
+)
+def test_a_node_that_was_installed_anew_meanwhile(
+    lab: SshLab, emptied: list[str], options: list[str]
+) -> None:
+    """What it was told is gone for good: the run ends without it, and can be resumed."""
+    lab.node("one")
+    lab.node("two")
+    go = lab.root / "go"
+    enable_witnesses(
+        lab, "plugin", more=f"while [[ ${{2:-}} = install && ! -e {go} ]]; do sleep 0.05; done"
+    )
+    lab.write_inventory()
+    process, directory = lab.start_stack(*options)
+    lab.wait_for(
+        process, *({"event": "step-started", "node": n, "phase": "install"} for n in lab.nodes)
+    )
+    process.kill()
+    process.wait()
+    for name in emptied:
+        node = lab.nodes[name]
+        (pid,) = (path.read_text().split()[0] for path in node.state.glob("*/*/pid"))
+        os.killpg(int(pid), signal.SIGKILL)
+        shutil.rmtree(node.state)
+        node.forget()
+    go.touch()
+    outcome = lab.again("attach", directory)
+    assert outcome.code == 5, outcome
+    assert "has nothing left of run" in outcome.stderr
+    assert RunRecord.read(directory / "run.json").status is Status.LOST
+    finals = {(s.node, s.phase): s.status for s in read_steps(directory) if s.plugin == "plugin"}
+    if options and "two" not in emptied:
+        assert finals["two", "test-config"] is Status.OK
+    assert lab.driven() == []
+    for node in lab.nodes.values():
+        node.forget()
+    outcome = lab.again("resume", directory)
+    assert outcome.code == 0, outcome
+    phases = ["settings", "pre-install", "install", "post-config", "extra", "test-config"]
+    for name in emptied:
+        ran = [phase for _, _, phase, what in lab.nodes[name].witness() if what == "begin"]
+        assert ran == phases
+
+
+def read_steps(directory: Path) -> list[StepFinished]:
+    return [e for e in read_events(directory / "events.jsonl") if isinstance(e, StepFinished)]
