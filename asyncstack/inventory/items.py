@@ -40,8 +40,11 @@ class Item:
 _JSON_KINDS = {str: Kind.TEXT, bool: Kind.BOOL, type(None): Kind.NULL}
 
 
-def parse(text: str, problems: Problems) -> Item | None:
-    """Read a document; None if it is empty, or can't be read (then `problems` says why)."""
+def parse(text: str, problems: Problems, base: int = 0) -> Item | None:
+    """Read a document; None if it is empty, or can't be read (then `problems` says why).
+
+    `base` is added to its lines: see Problems.
+    """
     try:
         if text.lstrip().startswith("{"):
             try:
@@ -50,9 +53,9 @@ def parse(text: str, problems: Problems) -> Item | None:
                 pass  # a flow mapping of YAML, or wrong as either: YAML's error knows the line
         from asyncstack.inventory.yaml import parse_yaml  # noqa: PLC0415 – only labs pay for it
 
-        return parse_yaml(text, problems)
+        return parse_yaml(text, problems, base)
     except RecursionError:
-        problems.add(0, "is nested too deeply")
+        problems.add(base, "is nested too deeply")
         return None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asyncstack.errors import InventoryError
 from asyncstack.inventory.copies import COPY, read_copies
+from asyncstack.inventory.folders import Folders
 from asyncstack.inventory.hosts import Reader
 from asyncstack.inventory.items import Item, parse
 from asyncstack.inventory.layouts import read_tree
@@ -31,15 +32,17 @@ def read_inventory(path: Path) -> Inventory:
     if top is None:
         raise InventoryError("is empty", path=str(path), hint="name the nodes under all: hosts:")
     tree = read_tree(top, problems)
-    shape = tree.close(problems)
+    folders = Folders(path.absolute(), problems)
+    shape = tree.close(problems, folders)
     problems.check()
     assert shape is not None
-    _warn_of_folders(path, problems)
     _warn_of_names(tree, problems)
-    return _assemble(tree, shape, path.absolute().parent, problems)
+    return _assemble(tree, shape, folders, path.absolute().parent, problems)
 
 
-def _assemble(tree: Tree, shape: Shape, folder: Path, problems: Problems) -> Inventory:
+def _assemble(
+    tree: Tree, shape: Shape, folders: Folders, folder: Path, problems: Problems
+) -> Inventory:
     groups = shape.members()
     variables = {name: shape.variables(name) for name in tree.hosts}
     hosts = tuple(
@@ -48,7 +51,7 @@ def _assemble(tree: Tree, shape: Shape, folder: Path, problems: Problems) -> Inv
         )
         for name, host in tree.hosts.items()
     )
-    copies = read_copies(_copy_item(tree, problems), groups, problems)
+    copies = read_copies(_copy_item(tree, folders, problems), groups, problems)
     if not hosts:
         problems.add(0, "names no host", "name the nodes under all: hosts:")
     problems.check()
@@ -73,24 +76,21 @@ def _read(path: Path) -> str:
     return text
 
 
-def _copy_item(tree: Tree, problems: Problems) -> Item | None:
+def _copy_item(tree: Tree, folders: Folders, problems: Problems) -> Item | None:
     """Find the list of copies. A listing has put what all.vars said into every host."""
-    for name, group in tree.groups.items():
-        if name != ALL and COPY in group.variables:
-            line = group.variables[COPY].line
+    groups = {
+        name: {**group.variables, **folders.group(name)} for name, group in tree.groups.items()
+    }
+    for name, variables in groups.items():
+        if name != ALL and COPY in variables:
+            line = variables[COPY].line
             problems.add(line, f"{COPY} of group {name!r} is not read; it belongs into all: vars:")
-    listed = [host.variables[COPY] for host in tree.hosts.values() if COPY in host.variables]
+    hosts = [{**host.variables, **folders.host(name)} for name, host in tree.hosts.items()]
+    listed = [variables[COPY] for variables in hosts if COPY in variables]
     for item in listed:
         if item.line or item != listed[0]:
             problems.add(item.line, f"{COPY} of a host is not read; it belongs into all: vars:")
-    return tree.groups[ALL].variables.get(COPY, listed[0] if listed else None)
-
-
-def _warn_of_folders(path: Path, problems: Problems) -> None:
-    for name in ("group_vars", "host_vars"):
-        if (path.parent / name).is_dir():
-            message = f"{path.parent / name} is not read; {FLATTEN}"
-            problems.warn(0, "inventory-folder", message)
+    return groups[ALL].get(COPY, listed[0] if listed else None)
 
 
 def _warn_of_names(tree: Tree, problems: Problems) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from asyncstack.graph import find_cycle
+from asyncstack.inventory.folders import Folders
 from asyncstack.inventory.items import Item, Kind
 from asyncstack.inventory.problems import Problems
 
@@ -46,7 +47,7 @@ class Tree:
     def group(self, name: str, line: int) -> Group:
         return self.groups.setdefault(name, Group(line))
 
-    def close(self, problems: Problems) -> Shape | None:
+    def close(self, problems: Problems, folders: Folders) -> Shape | None:
         """Complete the tree as Ansible does (all, ungrouped); None if its groups form a cycle."""
         cycle = find_cycle({name: tuple(group.children) for name, group in self.groups.items()})
         if cycle:
@@ -60,14 +61,15 @@ class Tree:
         loose = {name: None for name in self.hosts if name not in grouped}
         self.group(UNGROUPED, 0).hosts.update(loose)
         top.children.setdefault(UNGROUPED)
-        return Shape(self, problems)
+        return Shape(self, problems, folders)
 
 
 class Shape:
     """A tree without cycles: who is in which group, and what each host's variables are."""
 
-    def __init__(self, tree: Tree, problems: Problems) -> None:
+    def __init__(self, tree: Tree, problems: Problems, folders: Folders) -> None:
         self._tree = tree
+        self._folders = folders
         self._depths = _depths(tree)
         self._priorities = {
             name: _priority(name, group, problems) for name, group in tree.groups.items()
@@ -95,11 +97,18 @@ class Shape:
         return sorted(names, key=lambda n: (self._depths[n], self._priorities[n], n))
 
     def variables(self, host: str) -> dict[str, Item]:
-        """Return what a host's variables come to; mappings named `localrc` add up."""
+        """Return what a host's variables come to; mappings named `localrc` add up.
+
+        What a group's own file says goes before what the inventory does, whichever the group.
+        """
         merged: dict[str, Item] = {}
-        for name in self.groups_of(host):
+        groups = self.groups_of(host)
+        for name in groups:
             _merge(merged, self._tree.groups[name].variables)
+        for name in groups:
+            _merge(merged, self._folders.group(name))
         _merge(merged, self._tree.hosts[host].variables)
+        _merge(merged, self._folders.host(host))
         return merged
 
 

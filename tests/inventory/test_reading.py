@@ -227,8 +227,7 @@ def test_merge_keys(tmp_path: Path) -> None:
 
 
 def test_what_is_not_used_is_said(tmp_path: Path) -> None:
-    """ssh arguments, a misplaced group, a folder of variables, a name used twice: warnings."""
-    (tmp_path / "group_vars").mkdir()
+    """ssh arguments, a misplaced group, a name used twice: warnings."""
     inventory = read(
         tmp_path,
         "all:\n  vars: {ansible_ssh_common_args: -o ProxyJump=x -4}\n  hosts: {a: , b: , db: }\n"
@@ -236,7 +235,6 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
     )
     assert [(warning.code, warning.line) for warning in inventory.warnings] == [
         ("inventory-unknown-key", 5),
-        ("inventory-folder", 0),
         ("inventory-ambiguous-name", 3),
         ("inventory-ignored-variable", 2),
     ]
