@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asyncstack.cli.options import finite
+
 if TYPE_CHECKING:
     from asyncstack.fetcher.upkeep import MirrorState
 
@@ -59,7 +61,12 @@ def prune(
     directory: Directory = None,
     days: Annotated[
         float,
-        typer.Option("--days", min=0, help="Remove what nobody used for so many days; 0: all."),
+        typer.Option(
+            "--days",
+            min=0,
+            callback=finite,
+            help="Remove what nobody used for so many days; 0: all.",
+        ),
     ] = 30,
     as_json: AsJson = False,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,15 @@ __all__ = [
     "Update",
     "Verbose",
     "WriteLock",
+    "finite",
 ]
+
+
+def finite(value: float) -> float:
+    """Refuse `nan`, which is below no minimum, and `inf`, which no record of a run can hold."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number to wait for")
+    return value
 
 
 #: What LOCAL_CONF is if it isn't given.
@@ -138,6 +147,7 @@ Stall = Annotated[
     float,
     typer.Option(
         min=0,
+        callback=finite,
         metavar="SECONDS",
         help="Give a git up that has moved nothing for so long, and try again; 0: wait for ever. "
         "GIT_TIMEOUT of localrc limits a git call in all.",
@@ -202,7 +212,11 @@ Names = Annotated[
 StepTimeout = Annotated[
     float,
     typer.Option(
-        min=0, metavar="SECONDS", help="Fail a step that takes longer.", show_default="no limit"
+        min=0,
+        callback=finite,
+        metavar="SECONDS",
+        help="Fail a step that takes longer.",
+        show_default="no limit",
     ),
 ]
 RunDir = Annotated[

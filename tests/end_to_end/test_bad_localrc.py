@@ -163,6 +163,9 @@ def test_a_failing_command_is_a_warning(lab: Lab, tmp_path: Path) -> None:
         (["--from-phase", "extra", "--until-phase", "install"], "comes before"),
         (["--jobs", "0"], "--jobs"),
         (["--step-timeout", "-1"], "--step-timeout"),
+        (["--step-timeout", "nan"], "--step-timeout"),
+        (["--step-timeout", "inf"], "--step-timeout"),
+        (["--stall", "nan"], "--stall"),
     ],
 )
 def test_options_that_mean_nothing(lab: Lab, options: list[str], said: str) -> None:
