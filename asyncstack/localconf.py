@@ -7,6 +7,7 @@ every line kept at its number, so that what bash says about line 12 is about lin
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,8 @@ __all__ = [
     "suspicions",
 ]
 
+# What some editors put before the first line.
+_BOM = b"\xef\xbb\xbf"
 # DevStack's rule: at the beginning of a line, `[[`, something, `|`, perhaps something, `]]`; the
 # first word of that line, without its brackets, is split at `|`.
 _HEADER = re.compile(r"\[\[.+\|.*\]\]")
@@ -217,12 +220,20 @@ def _extra_files(directory: Path) -> dict[str, tuple[bytes, int]]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+        text = path.read_bytes().removeprefix(_BOM).decode("utf-8", "surrogateescape")
     except IsADirectoryError as error:
         hint = f"name the file in it: {path / 'local.conf'}"
         raise LocalConfError("is a directory", path=str(path), hint=hint) from error
     except OSError as error:
         raise LocalConfError(f"can't be read: {error.strerror}", path=str(path)) from error
+    if "\r\n" in text:
+        raise LocalConfError(
+            "has line ends of Windows, of which bash takes one half for a part of each value",
+            path=str(path),
+            line=text[: text.index("\r\n")].count("\n") + 1,
+            hint=f"convert it: sed -i 's/\\r$//' {shlex.quote(str(path))}",
+        )
+    return text
 
 
 def _bytes(text: str) -> bytes:

@@ -77,6 +77,18 @@ def test_a_group_that_nobody_merges_is_suspicious(tmp_path: Path) -> None:
     assert (found.code, found.line) == ("unknown-group", 2)
 
 
+def test_a_file_from_windows(tmp_path: Path) -> None:
+    """A byte order mark is nothing; its line ends would be part of values, of a DEST for instance."""
+    path = tmp_path / "local.conf"
+    path.write_bytes(b"\xef\xbb\xbf[[local|localrc]]\nDEST=/x\n")
+    assert read_local_conf(path).localrc == "\nDEST=/x\n"
+    path.write_bytes(b"[[local|localrc]]\nDEST=/x\r\nA=b\r\n")
+    with pytest.raises(LocalConfError, match="line ends of Windows") as raised:
+        read_local_conf(path)
+    assert raised.value.line == 2
+    assert f"sed -i 's/\\r$//' {path}" in raised.value.hint
+
+
 def test_bytes_that_are_no_utf8_survive(tmp_path: Path) -> None:
     """What bash is given is what the user wrote."""
     path = tmp_path / "local.conf"
