@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
@@ -39,9 +40,12 @@ _KILL_S = 5.0
 # The command leads a session and a process group of its own: sshd's doing. Without a terminal sshd
 # kills nothing when a channel is closed, and refuses to pass on a signal to a login of root's. So
 # the process id comes first on stderr, where whoever wants the output doesn't see it. `exec sh`,
-# for not everybody's login shell is one.
+# for not everybody's login shell is one. A mark on both streams, for what comes before it is the
+# login shell's: a greeting in somebody's .bashrc.
 _WRAPPED = "exec /bin/sh -c "
-_ANNOUNCE = "echo $$ >&2\n"
+_MARK = b"\1asyncstack\2"
+_ANNOUNCE = """m=$(printf '\\001asyncstack\\002'); printf %s "$m"; printf '%s%s\\n' "$m" $$ >&2; unset m\n"""
+_PID = re.compile(re.escape(_MARK) + rb"(\d+)\n")
 
 _KILL = """
 kill -s TERM -- -{pid} 2>/dev/null || exit 0
@@ -103,6 +107,7 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
         super().__init__()
         self.pid = 0
         self.stderr_tail = bytearray()
+        self._before: bytearray | None = bytearray()
         self._output: deque[bytes] = deque()
         self._kept = 0
         self._paused = self._finished = False
@@ -114,21 +119,42 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         if datatype != asyncssh.EXTENDED_DATA_STDERR:
-            self._output.append(data)
-            self._kept += len(data)
-            if self._kept >= _KEPT and not self._paused:
-                self._paused = True
-                self._chan.pause_reading()
-            self._news.set()
+            data = data if self._before is None else self._behind_the_mark(data)
+            if data:
+                self._keep(data)
             return
         # Kept in the channel it would count for its window: a command that prints much there
         # would wait for ever.
         self.stderr_tail += data
-        if not self.pid and b"\n" in self.stderr_tail:
-            line, _, rest = self.stderr_tail.partition(b"\n")
-            self.pid = int(line) if line.isdigit() else -1
-            self.stderr_tail = rest if self.pid > 0 else self.stderr_tail
+        if not self.pid and (found := _PID.search(self.stderr_tail)):
+            self.pid = int(found[1])
+            del self.stderr_tail[: found.end()]
         del self.stderr_tail[:-_STDERR_LIMIT]
+
+    def _keep(self, data: bytes) -> None:
+        self._output.append(data)
+        self._kept += len(data)
+        if self._kept >= _KEPT and not self._paused:
+            self._paused = True
+            self._chan.pause_reading()
+        self._news.set()
+
+    def _behind_the_mark(self, data: bytes) -> bytes:
+        assert self._before is not None
+        self._before += data
+        _, mark, rest = self._before.partition(_MARK)
+        if mark:
+            self._before = None
+            return bytes(rest)
+        del self._before[:-_STDERR_LIMIT]
+        return b""
+
+    def _finish(self) -> None:
+        if self._before:  # our command was never come to; this may say why
+            self._keep(bytes(self._before))
+        self._before = None
+        self._finished = True
+        self._news.set()
 
     async def receive(self, max_bytes: int) -> bytes:
         """Output, as soon as there is some; empty at its end."""
@@ -161,8 +187,7 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
             self._paused = False
 
     def eof_received(self) -> bool:
-        self._finished = True
-        self._news.set()
+        self._finish()
         return super().eof_received()
 
     def exit_status_received(self, status: int) -> None:
@@ -176,8 +201,7 @@ class _Session(asyncssh.SSHClientProcess[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.lost = exc
-        self._finished = True
-        self._news.set()
+        self._finish()
         self.ended.set()
 
 
