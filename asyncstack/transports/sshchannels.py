@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -40,9 +39,12 @@ _KILL_S = 5.0
 # The command leads a session and a process group of its own: sshd's doing. Without a terminal sshd
 # kills nothing when a channel is closed, and refuses to pass on a signal to a login of root's. So
 # the process id comes first on stderr, where whoever wants the output doesn't see it. `exec sh`,
-# for not everybody's login shell is one. A mark on both streams, for what comes before it is the
+# for not everybody's login shell is one, and all of it in a form that is the same word to each of
+# them: to csh a quote ends with its line. A mark on both streams, for what comes before it is the
 # login shell's: a greeting in somebody's .bashrc.
-_WRAPPED = "exec /bin/sh -c "
+_WRAPPED = 'exec /bin/sh -c \'eval "$(printf %b "{}")"\''
+#: What csh, fish or sh would see more in, within these quotes, than the character that it is.
+_ENCODED = {character: f"\\0{ord(character):03o}" for character in "\n\\'\"$`!"}
 _MARK = b"\1asyncstack\2"
 _ANNOUNCE = """m=$(printf '\\001asyncstack\\002'); printf %s "$m"; printf '%s%s\\n' "$m" $$ >&2; unset m\n"""
 _PID = re.compile(re.escape(_MARK) + rb"(\d+)\n")
@@ -97,7 +99,7 @@ async def open_process(
 
 
 def _wrapped(script: str) -> str:
-    return _WRAPPED + shlex.quote(script)
+    return _WRAPPED.format("".join(_ENCODED.get(character, character) for character in script))
 
 
 class _Session(asyncssh.SSHClientProcess[bytes]):

@@ -1,7 +1,9 @@
-"""Nodes whose login shell says something before it does what it is told."""
+"""Nodes whose login shell is another one, or says something before it does what it is told."""
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,22 @@ async def test_a_command_that_is_left_ends(sshd: Sshd, tmp_path: Path) -> None:
         with anyio.fail_after(10):
             while alive(pid):  # noqa: ASYNC110 – it is nobody's child
                 await anyio.sleep(0.02)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("shell", ["bash", "dash", "tcsh", "fish"])
+async def test_every_login_shell_takes_the_same_command(tmp_path: Path, shell: str) -> None:
+    """To csh a quote ends with its line and `!` is history; fish knows backslashes in quotes."""
+    if not (available() and shutil.which(shell)):
+        pytest.skip(f"sshd or {shell} is not installed")
+    sshd = start_sshd(tmp_path / "sshd", f'ForceCommand {shell} -c "$SSH_ORIGINAL_COMMAND"')
+    text = "two\nlines \\ \\\\ \\n 'x' \"y\" $HOME `z` a!b !! %s \\0101 é"
+    try:
+        async with transport_to(sshd) as transport:
+            done = await transport.run(f"printf '%s ' {shlex.quote(text)}\nfalse || exit 3")
+            assert (done.exit_status, done.stdout) == (3, f"{text} ".encode())
+    finally:
+        sshd.stop()
 
 
 def test_files_are_copied_and_runs_taken_up(lab: SshLab) -> None:
