@@ -10,6 +10,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import islice
 
 import anyio
 from anyio import EndOfStream
@@ -56,6 +57,8 @@ __all__ = [
 #: Seconds after a connection was had again in which a step's time isn't up: it may have ended
 #: meanwhile, and what says so is under way.
 CATCH_UP_S = 10.0
+#: How often in a row, and within how many seconds, a follower may end before the node is given up.
+_SHORT_LIVES, _SHORT_LIVED_S = 5, 2.0
 
 
 def new_nonce() -> str:
@@ -92,6 +95,7 @@ class Session:
         self._beginning: tuple[str, bytes] | None = None
         self._exited = False
         self._attached_at = -CATCH_UP_S
+        self._short_lived = 0
 
     async def start(self, command: str, payload: bytes) -> None:
         """Run the command that starts the driver, again if the connection is lost meanwhile."""
@@ -232,12 +236,24 @@ class Session:
                 )
             if status not in (0, UNFIT):
                 # Somebody has ended our processes there, but not the driver.
-                await anyio.sleep(next(reconnect_delays()))
-                problem = f"what follows its driver there was ended (status {status})"
-                await self._reattach(ConnectionLostError(self.node, problem))
+                lost = self._follower_ended(status, process)
+                await anyio.sleep(next(islice(reconnect_delays(), self._short_lived - 1, None)))
+                await self._reattach(lost)
                 return [b""]
         rest = self._parser.finish()
         return [rest] if rest else []
+
+    def _follower_ended(self, status: int | None, process: Process) -> ConnectionLostError:
+        """The loss that this is; raised if it comes again and again, for then it is no accident."""
+        problem = f"what follows its driver there was ended (status {status})"
+        if anyio.current_time() - self._attached_at > _SHORT_LIVED_S:
+            self._short_lived = 0
+        elif self._short_lived == _SHORT_LIVES:
+            said = process.stderr_tail().decode("utf-8", "replace").strip()
+            problem = f"what follows its driver there ends at once (status {status}): {said}"
+            raise ConnectionLostError(self.node, problem)
+        self._short_lived += 1
+        return ConnectionLostError(self.node, problem)
 
     async def _disk_is_full(self) -> bool:
         answer = await self._transport.run(room_command(self._run_id, self.node))

@@ -74,6 +74,21 @@ async def test_every_login_shell_takes_the_same_command(tmp_path: Path, shell: s
         sshd.stop()
 
 
+def test_a_follower_that_can_not_live_is_given_up(lab: SshLab) -> None:
+    """It was made anew for ever, several times a second; that the driver lives changes nothing."""
+    programs = lab.root / "programs"
+    programs.mkdir()
+    (programs / "tail").write_text("#!/bin/sh\necho no tail today >&2\n")
+    (programs / "tail").chmod(0o755)
+    changed = f'ForceCommand PATH={programs}:$PATH exec sh -c "$SSH_ORIGINAL_COMMAND"'
+    lab.node("one", lab.daemon(changed))
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    outcome = lab.stack()
+    assert outcome.code == 5, outcome
+    assert "what follows its driver there ends at once (status 1): no tail today" in outcome.stderr
+
+
 def test_files_are_copied_and_runs_taken_up(lab: SshLab) -> None:
     """Whatever we want to hear from a node: an archive, the nonce of a driver."""
     one = lab.node("one", lab.daemon(_GREETS))
