@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from asyncstack.errors import ConnectError, HostKeyError
+from asyncstack.errors import ConnectError, HostKeyError, SettingsError
 from asyncstack.model import Node, SshArguments
 from asyncstack.transports.ssh import SshAccess, SshOptions, SshTransport
 from tests.helpers.lab import alive
@@ -163,7 +163,7 @@ async def test_no_name_is_a_command(tmp_path: Path) -> None:
     with pytest.raises(ConnectError, match="can't be given the name"):
         await SshTransport(node, SshOptions(), SshAccess()).connect()
     node = Node("one", "host", ssh=SshArguments(proxy_command="echo %z"))
-    with pytest.raises(ConnectError, match="there is no %z"):
+    with pytest.raises(ConnectError, match="there is no token %z"):
         await SshTransport(node, SshOptions(), SshAccess()).connect()
 
 
@@ -190,3 +190,33 @@ async def test_tokens_of_an_identity_file(daemon: Make, tmp_path: Path, name: st
     written = name if name.startswith("%d") else f"{folder}/{name}"
     configure(*(line for line in lines if "Identity" not in line), f"IdentityFile {written}")
     assert await home_of(Node("one")) == str(sshd.home)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["ConnectTimeout 1m30s", "ServerAliveInterval 1M"],
+        ["ConnectTimeout none"],
+        ["CertificateFile ~/.ssh/nothing-cert.pub"],
+        ['Match exec "test %n = one -a %p = $PORT"', "IdentityFile $KEY"],
+        ["Match originalhost one !exec 'test %h = elsewhere'", "IdentityFile $KEY"],
+    ],
+)
+async def test_what_ssh_takes_is_no_error(daemon: Make, lines: list[str]) -> None:
+    """Times with units, a certificate that isn't there, `=` and tokens in a command of Match."""
+    sshd = daemon("one")
+    know(sshd)
+    before = host("one", sshd)
+    values = {"$KEY": str(sshd.key), "$PORT": str(sshd.port)}
+    if any("$KEY" in line for line in lines):
+        before = [line for line in before if "Identity" not in line]
+    for name, value in values.items():
+        lines = [line.replace(name, value) for line in lines]
+    configure(*before, *lines)
+    assert await home_of(Node("one")) == str(sshd.home)
+
+
+async def test_a_time_that_is_none(daemon: Make) -> None:
+    configure("ConnectTimeout soon")
+    with pytest.raises(SettingsError, match="Invalid ConnectTimeout time: soon"):
+        await SshTransport(Node("one"), SshOptions(), SshAccess()).connect()
