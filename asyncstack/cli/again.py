@@ -106,7 +106,11 @@ def resume(
     refuse_resumed(directory, record.run_id, list_runs(after=record.run_id))
     summary = summarise(read_events(directory.events))
     if record.settings is None or not record.plan:
-        raise RunDirectoryError("ran no phases", path=str(directory.path))
+        raise RunDirectoryError(
+            "ran no phases",
+            path=str(directory.path),
+            hint="start it again: asyncstack fetch, which leaves what is there as it is",
+        )
     if record.status is Status.OK and all(step.status.good for step in summary.steps):
         raise RunDirectoryError(
             "it left nothing to be done",

@@ -200,3 +200,12 @@ def test_a_filter_that_git_does_not_have(spec: str, lab: Lab) -> None:
     assert outcome.code == 2
     assert f"--filter {spec}: git has no such filter" in outcome.stderr
     assert not outcome.directory.exists()
+
+
+def test_a_fetch_is_not_resumed_but_started_again(lab: Lab) -> None:
+    lab.plugin("one")
+    lab.write_conf(lab.enable("one"))
+    outcome = lab.run("fetch")
+    refused = lab.run("resume", outcome.directory, own_directory=True)
+    assert refused.code == 2
+    assert "start it again: asyncstack fetch" in refused.stderr
