@@ -9,9 +9,11 @@ from asyncstack.model import Suspicion
 
 __all__ = [
     "about_contents",
+    "about_local_work",
     "about_resumed",
     "about_saved",
     "about_unfiltered",
+    "about_unusable",
     "hint_for",
     "local_work",
 ]
@@ -89,6 +91,20 @@ def about_contents(directory: str, plugin: str, found: Iterable[str]) -> list[Su
         for code, text in _CONTENTS.items()
         if code in found
     ]
+
+
+def about_local_work(directory: str, plugin: str, work: str) -> Suspicion:
+    """Say beforehand what will make an update refuse to move a checkout."""
+    message = (
+        f"{directory} holds work that is nowhere else: {work}; an update won't move it: "
+        f"{_HINTS[_F.LOCAL_CHANGES]}"
+    )
+    return Suspicion("local-work", message, plugin)
+
+
+def about_unusable(words: str, plugin: str) -> Suspicion:
+    """Say beforehand what a fetch will fail for."""
+    return Suspicion("checkout-unusable", words, plugin)
 
 
 def about_resumed(directory: str, plugin: str) -> Suspicion:

@@ -38,6 +38,8 @@ __all__ = [
     "Order",
     "Phase",
     "PlanJson",
+    "PlanLocked",
+    "PlanUpdate",
     "Prefetch",
     "Quiet",
     "RunDir",
@@ -237,6 +239,12 @@ Deep = Annotated[
     typer.Option(
         "--deep", help="List calls into DevStack's core services, told from the plugins' text."
     ),
+]
+PlanUpdate = Annotated[
+    bool, typer.Option("--update", help="Say what an update would refuse to move.")
+]
+PlanLocked = Annotated[
+    bool, typer.Option("--locked", help="Compare with the commits of asyncstack.lock.")
 ]
 PlanJson = Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")]
 Quiet = Annotated[

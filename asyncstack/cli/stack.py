@@ -12,7 +12,7 @@ from asyncstack.cli import options as o
 from asyncstack.cli.conduct import run_command
 from asyncstack.cli.grouping import expanded
 from asyncstack.errors import SettingsError
-from asyncstack.settings import RunSettings
+from asyncstack.settings import FetchSettings, RunSettings
 
 __all__ = ["clean", "fetch", "plan", "stack", "unstack"]
 
@@ -132,6 +132,8 @@ def plan(
     nodes: g.Nodes,
     order: o.Order = "",
     selection: g.Selection,
+    update: o.PlanUpdate = False,
+    locked: o.PlanLocked = False,
     dest: o.Dest = "",
     deep: o.Deep = False,
     json: o.PlanJson = False,
@@ -149,6 +151,7 @@ def plan(
         local_conf=local_conf,
         selection=selection,
         nodes=g.with_order(nodes, order),
+        fetch=g.with_lock_checked(FetchSettings(update=update, locked=locked)),
         dest=dest,
     )
     ask = passphrases()

@@ -13,7 +13,7 @@ from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from asyncstack.transports.base import Process
 
-__all__ = ["read_replies"]
+__all__ = ["read_local_work", "read_replies"]
 
 _NEWLINE = "\x1e"
 _STATUS = {
@@ -43,7 +43,7 @@ def _take(reply: str, batch: Batch) -> None:
         task.start()
         return
     status, commit, said = fields
-    words = said.replace(_NEWLINE, "\n").strip("\n")
+    words = _lines(said)
     if status in _STATUS:
         _succeed(task, _STATUS[status], commit, words.splitlines())
     elif status.startswith("retry "):
@@ -64,6 +64,19 @@ def _succeed(task: Task, status: FetchStatus, commit: str, notes: Sequence[str])
         status = FetchStatus.UPDATED
         warnings.insert(0, about_resumed(directory, plugin))
     task.finish(status, commit=commit, warnings=warnings)
+
+
+def read_local_work(text: str) -> dict[int, str]:
+    """Read what a node says that updates would destroy, by number; '' for those where it is nothing."""
+    work = {}
+    for reply in filter(None, text.split("\n")):
+        number, _, _, said = reply.split(US, 3)
+        work[int(number)] = _local_work(_lines(said).splitlines())
+    return work
+
+
+def _lines(said: str) -> str:
+    return said.replace(_NEWLINE, "\n").strip("\n")
 
 
 def _refuse_update(task: Task, commit: str, notes: Sequence[str]) -> None:

@@ -35,10 +35,11 @@ class Found:
 
 
 async def survey(
-    transport: Transport, requests: Sequence[FetchRequest], *, refs: bool
+    transport: Transport, requests: Sequence[FetchRequest], *, refs: bool, sweeps: bool = True
 ) -> list[Found | None]:
     """Return what a node has at each request's place, in order; None if it didn't say.
 
+    `sweeps`: what killed runs have left beside those places is removed on the way.
     Raises ConnectionLostError if the node is gone, or has no shell and git to answer with.
     """
     if not requests:
@@ -47,7 +48,9 @@ async def survey(
         line(number, request.directory, target_of(request), request.ref)
         for number, request in enumerate(requests)
     )
-    answer = await transport.run(command("survey", refs=int(refs)), stdin=question)
+    answer = await transport.run(
+        command("survey", refs=int(refs), sweeps=int(sweeps)), stdin=question
+    )
     if not answer.ok:
         words = answer.stderr.decode("utf-8", "replace").strip()
         ended = "was lost" if answer.exit_status is None else f"ended with {answer.exit_status}"

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from asyncstack.delivery import foresee
 from asyncstack.errors import AsyncstackError
 from asyncstack.events import Event, Warned
 from asyncstack.executor import Boot, NodeRun
 from asyncstack.fetcher import FetchOptions
 from asyncstack.inventory import Copy
 from asyncstack.journal import Redactor, new_run_id
+from asyncstack.lockfile import Key
 from asyncstack.model import Plugin, Suspicion
 from asyncstack.plan import PlannedPhase, dependency_suspicions
-from asyncstack.run.fetching import fetch_options
+from asyncstack.run.fetching import fetch_options, fetch_requests, locked_commits
 from asyncstack.run.nodes import inventory_wishes, node_batches, plan_run
 from asyncstack.run.opening import open_nodes
-from asyncstack.run.stage import Stage, warn
+from asyncstack.run.stage import Opened, Stage, warn
 from asyncstack.run.stages import boot_nodes
+from asyncstack.run.standing import standing
 from asyncstack.runtime.corecalls import CoreCall, core_calls, core_functions
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask
@@ -112,7 +115,9 @@ async def make_plan(
     warn(stage.emit, stage.warnings)
     async with listener.heard_out(warn_of), open_nodes(stage, specs) as opened:
         await boot_nodes(stage, opened)
-        for node in (one.node for one in opened):
+        commits = locked_commits(settings, [p for one in opened for p in one.node.booted.plugins])
+        for one in opened:
+            node = one.node
             seen = await node.inspect()
             states = {name: (state or "broken", c) for name, (state, c) in seen.checkouts.items()}
             plugins = tuple(
@@ -127,6 +132,7 @@ async def make_plan(
                 *mine,
                 *_not_to_be_cloned(fetch_options(settings.fetch, node.booted), plugins),
                 *_shallow(node.booted),
+                *await _checkouts(settings, one, plugins, commits),
                 *(_unread(plugins) if deep else ()),
                 *dependency_suspicions(node.booted.plugins, seen.declarations),
             )
@@ -136,6 +142,22 @@ async def make_plan(
                 Plan(node.name, node.booted.dest, plugins, tuple(phases), found, calls, copies)
             )
     return plans
+
+
+async def _checkouts(
+    settings: RunSettings,
+    one: Opened,
+    plugins: tuple[PlannedPlugin, ...],
+    commits: Mapping[Key, str],
+) -> list[Suspicion]:
+    """What a fetch would say of the checkouts that are there, or fail for."""
+    node, absent = one.node, _absent(plugins)
+    there = [plugin for plugin in node.booted.plugins if plugin.name not in absent]
+    if not there:
+        return []
+    options = fetch_options(settings.fetch, node.booted)
+    known = await standing(node)
+    return await foresee(one.spec.transport, fetch_requests(there, commits), known, options)
 
 
 async def _core_calls(node: NodeRun) -> tuple[CoreCall, ...]:

@@ -11,17 +11,15 @@ from asyncstack.executor import NodeRun
 from asyncstack.fetcher import FetchOptions, FetchRequest, FetchResult
 from asyncstack.run.remote import Results
 
-__all__ = ["Kept", "keep_standing", "with_kept"]
+__all__ = ["Kept", "keep_standing", "standing", "with_kept"]
 
 #: Per node, and there per plugin, what stays as it is.
 Kept = dict[str, dict[str, FetchResult]]
 
 
-async def keep_standing(
-    node: NodeRun, requests: Sequence[FetchRequest], options: FetchOptions, emit: Emit
-) -> dict[str, FetchResult]:
-    """Settle, by plugin, what the driver has found in order and what is to stay as it is."""
-    found = {
+async def standing(node: NodeRun) -> dict[str, Found]:
+    """What the driver has found in order and where it was asked to be, by plugin."""
+    return {
         name: Found(
             State.CHECKOUT,
             said.commit,
@@ -32,6 +30,13 @@ async def keep_standing(
         )
         for name, said in (await node.standing()).items()
     }
+
+
+async def keep_standing(
+    node: NodeRun, requests: Sequence[FetchRequest], options: FetchOptions, emit: Emit
+) -> dict[str, FetchResult]:
+    """Settle, by plugin, what the driver has found in order and what is to stay as it is."""
+    found = await standing(node)
     kept = {result.plugin: result for result in keep(node.name, requests, found, options, emit)}
     node.has_contents = frozenset(name for name in kept if found[name].plugin)
     return kept

@@ -423,7 +423,7 @@ _asyncstack_inspect() {
         if [[ -d $dir ]]; then
             commit=$(command git -c safe.directory='*' -C "$dir" rev-parse -q --verify HEAD 2>/dev/null)
         fi
-        if [[ ! -e $dir ]]; then
+        if [[ ! -e $dir && ! -L $dir ]]; then
             _asyncstack_emit checkout "$plugin" absent ""
         else
             _asyncstack_emit checkout "$plugin" "${commit:+present}" "$commit"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from asyncstack.events import FetchFinished, Warned
+from tests.helpers.gitserver import git
 from tests.helpers.lab import Lab, alive
 
 pytestmark = pytest.mark.slow
@@ -112,3 +115,75 @@ def test_plan_deep_lists_the_core_calls_of_what_is_there_and_names_the_rest(lab:
     outcome = lab.plan("--deep")
     assert "third  recreate_database (lib/database)" in outcome.stdout
     assert "no call of theirs" not in outcome.stderr
+
+
+@pytest.fixture
+def worked_on(lab: Lab) -> Lab:
+    """A lab where somebody has done something to nearly every checkout."""
+    names = ("first", "second", "third", "fourth", "fifth")
+    for name in names[2:]:
+        lab.plugin(name, "")
+    lab.write_conf(lab.enable(*names))
+    assert lab.run("fetch").code == 0
+    git("-C", lab.dest / "first", "remote", "set-url", "origin", "https://git.example.org/fork")
+    git("-C", lab.dest / "second", "checkout", "-q", "-b", "mine")
+    git("-C", lab.dest / "second", "commit", "-q", "--allow-empty", "-m", "Mine alone")
+    (lab.dest / "third" / "devstack" / "plugin.sh").write_text("changed\n")
+    shutil.rmtree(lab.dest / "fourth" / ".git")
+    return lab
+
+
+def test_plan_warns_of_checkouts_as_fetch_does(worked_on: Lab) -> None:
+    """Of what stays as it is though it isn't what was asked for, and of what a fetch will fail for."""
+    lab = worked_on
+    before = tree(lab.root)
+    said = lab.plan()
+    assert said.code == 0
+    assert tree(lab.root) == before
+    told = [line.removeprefix("warning: ") for line in said.stderr.splitlines()]
+    fetched = lab.run("fetch")
+    assert fetched.code == 1
+    warned = [f"{w.message}" for w in fetched.of(Warned)]
+    (failed,) = [f for f in fetched.of(FetchFinished) if not f.status.good]
+    assert len(warned) == 2  # of first and second
+    assert set(told) >= {*warned, f"{failed.message}; {failed.hint}"}
+    assert not [line for line in told if "third" in line or "fifth" in line]
+
+
+@pytest.mark.parametrize("asked", ["--update", "RECLONE=True"])
+def test_plan_names_what_an_update_would_refuse_to_move(asked: str, worked_on: Lab) -> None:
+    """Changed files and commits of one's own, in the words of the update itself."""
+    lab = worked_on
+    names = ("first", "second", "third", "fourth", "fifth")
+    for name in names:
+        git("-C", lab.repositories / name, "commit", "-q", "--allow-empty", "-m", "Newer")
+    reclone = asked if "=" in asked else ""
+    lab.write_conf(f"{reclone}\n{lab.enable(*names)}")
+    options = [] if reclone else [asked]
+    before = tree(lab.root)
+    said = lab.plan(*options)
+    assert said.code == 0
+    assert tree(lab.root) == before
+    fetched = lab.run("fetch", lab.conf, *options)
+    failed = {f.plugin: f.message for f in fetched.of(FetchFinished) if not f.status.good}
+    assert set(failed) == {"second", "third", "fourth"}
+    for message in failed.values():
+        assert f"warning: {message}; " in said.stderr
+    assert "is left as it is" not in said.stderr
+
+
+def test_plan_compares_with_the_lock(worked_on: Lab) -> None:
+    """--locked: what would be moved to a commit that the lock names, and can't be."""
+    lab = worked_on
+    shutil.rmtree(lab.dest / "fourth")
+    shutil.rmtree(lab.dest / "second")
+    assert lab.run("fetch", lab.conf, "--write-lock").code == 0
+    assert "third" not in lab.plan("--locked").stderr
+    git("-C", lab.dest / "third", "checkout", "-q", "-b", "mine")
+    git("-C", lab.dest / "third", "commit", "-q", "--allow-empty", "-m", "Mine alone")
+    said = lab.plan("--locked")
+    assert said.code == 0
+    assert f"{lab.dest}/third holds work that is nowhere else: 1 file changed" in said.stderr
+    lab.write_conf(lab.enable("first"))
+    refused = lab.plan("--locked")
+    assert (refused.code, "local.conf doesn't enable it" in refused.stderr) == (2, True)

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # What is there: a line in, a line out. Git is only asked about what is not as it should be.
-refs=@refs@
+refs=@refs@ sweeps=@sweeps@
 
 find_origin() {
     origin= section=
@@ -75,7 +75,7 @@ look() {
 }
 
 while IFS=$us read -r index directory commit ref; do
-    sweep "${directory%/*}"
+    [ "$sweeps" = 0 ] || sweep "${directory%/*}"
     look </dev/null
     plugin=
     [ -d "$directory/devstack" ] && plugin=1
