@@ -90,6 +90,7 @@ _TABLE: Sequence[tuple[FailureClass, Sequence[str]]] = (
             r"returned error: 5\d\d\b",
             r"(?:HTTP(?: code)?|tunnel failed, response) 5\d\d\b",
             r"remote error: .*[Ii]nternal",
+            r"possible repository corruption on the remote side",
         ],
     ),
     (

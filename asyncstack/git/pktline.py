@@ -32,6 +32,8 @@ _DIGITS = 4
 #: Commits whose parents are left out; a history has as many at most as branches at that depth.
 _MOST_SHALLOW = 1 << 17
 _PACK, _PROGRESS, _ERROR = 1, 2, 3
+#: Bytes to keep of what a server says besides.
+_REMARKS = 2000
 #: Everything that a checkout is made from.
 _BRANCHES_AND_TAGS = ("HEAD", "refs/heads/", "refs/tags/")
 
@@ -127,6 +129,7 @@ class PackAnswer:
         self.complete = False
         self._in_pack = False
         self._band = 0
+        self._said = b""
         self._rest = 0  # of a packet, behind its band
         self._passing = 0  # of the pack's bytes, until the next packet begins
         self._held = bytearray()
@@ -180,11 +183,18 @@ class PackAnswer:
 
     def _take_message(self, text: bytes) -> int:
         if self._band != _PROGRESS:
-            words = text.decode("utf-8", "replace").strip()
-            known = self._band == _ERROR
-            raise ProtocolError(f"fatal: remote error: {words}" if known else "fatal: bad band")
+            # git's own last words end with a NUL.
+            words = text.decode("utf-8", "replace").strip(" \r\n\0")
+            known = f"{self._remarks()}fatal: remote error: {words}"
+            raise ProtocolError(known if self._band == _ERROR else "fatal: bad band")
+        self._said = (self._said + text)[-_REMARKS:]
         self._take = self._take_length
         return _DIGITS
+
+    def _remarks(self) -> str:
+        """Return what the server has said besides, as git shows it: often why it gives up."""
+        said = self._said.decode("utf-8", "replace").replace("\r", "\n")
+        return "".join(f"remote: {line}\n" for line in said.split("\n") if line.strip())
 
     def _take_line(self, line: bytes) -> int:
         text = line.decode("utf-8", "replace").strip()

@@ -159,7 +159,7 @@ def _ended(watched: _Watched) -> Ended:
     return Ended(
         returncode=process.returncode,
         stdout=watched.stdout.decode("utf-8", "surrogateescape"),
-        words=words.lstrip("\n"),
+        words=words.replace("\0", "").lstrip("\n"),  # servers' words may hold one
         failure=failure,
         seconds=time.monotonic() - watched.started,
         received_bytes=watched.parser.received_bytes,

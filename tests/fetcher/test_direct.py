@@ -21,7 +21,7 @@ from asyncstack.git.pktline import refs_request
 from asyncstack.model import FetchStatus
 from tests.git.test_pktline import packet, upload_pack
 from tests.helpers.fetching import Bench
-from tests.helpers.gitserver import Proxy, Reply, SmartHttp, git, make_repository, rev
+from tests.helpers.gitserver import GitDaemon, Proxy, Reply, SmartHttp, git, make_repository, rev
 
 pytestmark = pytest.mark.anyio
 
@@ -84,6 +84,23 @@ async def test_an_object_that_is_needed(
     assert (result.status, result.attempts) == (FetchStatus.CLONED, 2)
     assert [event.reason for event in bench.of(FetchRetried)] == ["garbage"]
     assert "did not receive expected object" in bench.of(FetchRetried)[0].message
+
+
+@pytest.mark.parametrize("scheme", ["http", "git"])
+async def test_a_repository_that_is_broken_at_the_server(
+    scheme: str, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Its own words say what is missing; no connection was cut, and the way out is another source."""
+    repository = served / "plugin.git"
+    blob = git("-C", repository, "rev-parse", "master:README").strip()
+    (repository / "objects" / blob[:2] / blob[2:]).unlink()
+    with GitDaemon(served) as daemon:
+        url = server.url("plugin.git") if scheme == "http" else daemon.url("plugin.git")
+        result = await bench.one(url, tries=1)
+    assert (result.status, result.failure) == (FetchStatus.FAILED, FailureClass.SERVER)
+    assert f"unable to read {blob}" in result.message
+    assert "\0" not in result.message
+    assert "--mirror" in result.hint
 
 
 def git_pack(repository: Path, names: str, *, objects: bool = False) -> bytes:

@@ -60,6 +60,16 @@ def test_however_an_answer_is_cut(data: list[bytes], cuts: list[int]) -> None:
     [
         (packet(b"ERR upload-pack: not our ref"), "remote error: upload-pack: not our ref"),
         (packet(b"packfile\n") + packet(b"\3out of memory\n"), "remote error: out of memory"),
+        (
+            packet(b"packfile\n")
+            + packet(b"\2Counting\rfatal: unable ")
+            + packet(b"\2to read x\n")
+            + packet(b"\3aborting\0"),
+            (
+                r"\Aremote: Counting\nremote: fatal: unable to read x\n"
+                r"fatal: remote error: aborting\Z"
+            ),
+        ),
         (packet(b"packfile\n") + packet(b"\7x"), "bad band"),
         (packet(b"acknowledgments\n"), "protocol error: unexpected 'acknowledgments'"),
         (packet(b"shallow nothing\n"), "protocol error"),
