@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
@@ -27,8 +27,11 @@ STAGES = ("queue", "connect", "negotiate", "receive", "resolve", "checkout")
 _NEW = (FetchStatus.CLONED, FetchStatus.UPDATED)
 
 
-def fetch_heading(summary: Summary) -> list[Text]:
-    """How many repositories in how much time, and what doing it concurrently gained."""
+def fetch_heading(summary: Summary, room: int) -> list[Text]:
+    """How many repositories in how much time, and what doing it concurrently gained.
+
+    Two lines if there is no room for one.
+    """
     new = [fetch for fetch in summary.fetches if fetch.status in _NEW]
     # A mirror that was up to date is no checkout: what the nodes got from it is told.
     present = [
@@ -39,7 +42,8 @@ def fetch_heading(summary: Summary) -> list[Text]:
     made = [_gain(new)] if new else []
     if present:
         made.append(f"{count(len(present), 'repository')} present already")
-    return [Text("; ".join(made))] if made else []
+    whole = "; ".join(made)
+    return [Text(line) for line in ([whole] if len(whole) <= room else made) if line]
 
 
 def _is_checkout(fetch: FetchFinished, summary: Summary) -> bool:
@@ -99,22 +103,53 @@ def stage_table(summary: Summary, room: int) -> list[Text]:
     """Where each repository's time went, longest first: waiting, network, CPU or disk.
 
     connect and negotiate are the host's, receive the network's, resolve (index-pack) the CPU's,
-    checkout the disk's; queue is what it waited for its turn, besides.
+    checkout the disk's; queue is what it waited for its turn, besides. What doesn't fit goes in this
+    order: the tries if all needed one, the shortest stages (into one column), the size, the tries.
     """
-    fetches = summary.longest_fetches
-    if not fetches:
+    if not summary.fetches:
         return []
+    columns: list[Column] = []
+    for columns in _attempts(summary):
+        columns[0] = _narrowed(columns[0], room - width(columns))
+        if width(columns) <= room:
+            break
+    return [*fetch_heading(summary, room), Text(), *lines(columns)]
+
+
+def _attempts(summary: Summary) -> Iterator[list[Column]]:
+    """Columns that say less and less."""
+    telling = any(fetch.attempts > 1 for fetch in summary.fetches)
+    yield _stage_columns(summary, 0)
+    for merged in (0, 2, 3, 4):
+        yield _stage_columns(summary, merged, tries=telling)
+    yield _stage_columns(summary, 4, tries=telling, sizes=False)
+    yield _stage_columns(summary, 4, tries=False, sizes=False)
+
+
+def _stage_columns(
+    summary: Summary, merged: int, *, tries: bool = True, sizes: bool = True
+) -> list[Column]:
+    """Columns of which one holds so many of the shortest stages; waiting is none of them."""
+    fetches = summary.longest_fetches
+    took = {stage: sum(fetch.stages.get(stage, 0.0) for fetch in fetches) for stage in STAGES[1:]}
+    small = sorted(took, key=took.__getitem__)[:merged]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for stage in STAGES:
+        heading = (f"{merged} other", "stages") if stage in small else (stage,)
+        groups.setdefault(heading, []).append(stage)
     columns = [
         Column(("plugin",), tuple((fetch.plugin, "") for fetch in fetches), right=False),
         *_node_column(summary, fetches),
         Column(("status",), tuple(_status(fetch) for fetch in fetches), right=False),
-        Column(("size",), tuple((_size(fetch), "") for fetch in fetches)),
-        Column(("tries",), tuple((str(fetch.attempts or ""), "") for fetch in fetches)),
-        *(_stage_column(stage, fetches) for stage in STAGES),
-        Column(("time",), tuple((unit_aligned(fetch.duration_s), "bold") for fetch in fetches)),
     ]
-    columns[0] = _narrowed(columns[0], room - width(columns))
-    return [*fetch_heading(summary), Text(), *lines(columns)]
+    if sizes:
+        columns.append(Column(("size",), tuple((_size(fetch), "") for fetch in fetches)))
+    if tries:
+        cells = tuple((str(fetch.attempts or ""), "") for fetch in fetches)
+        columns.append(Column(("tries",), cells))
+    columns += [_stage_column(heading, stages, fetches) for heading, stages in groups.items()]
+    times = tuple((unit_aligned(fetch.duration_s), "bold") for fetch in fetches)
+    return [*columns, Column(("time",), times)]
 
 
 def _node_column(summary: Summary, fetches: Sequence[FetchFinished]) -> list[Column]:
@@ -128,10 +163,12 @@ def _node_column(summary: Summary, fetches: Sequence[FetchFinished]) -> list[Col
     return [Column(("node",), cells, right=False)]
 
 
-def _stage_column(stage: str, fetches: list[FetchFinished]) -> Column:
-    taken = [fetch.stages.get(stage, 0.0) for fetch in fetches]
+def _stage_column(
+    heading: tuple[str, ...], stages: Sequence[str], fetches: list[FetchFinished]
+) -> Column:
+    taken = [sum(fetch.stages.get(stage, 0.0) for stage in stages) for fetch in fetches]
     cells = ((unit_aligned(seconds) if seconds else "·", "") for seconds in taken)
-    return Column((stage,), tuple(cells))
+    return Column(heading, tuple(cells))
 
 
 def _status(fetch: FetchFinished) -> Span:

@@ -38,7 +38,7 @@ def report_lines(summary: Summary, room: int, *, outcome: bool = True) -> list[T
     `outcome` False leaves failures and warnings out, for who tells them in full elsewhere.
     """
     sections = [
-        _heading(summary),
+        _heading(summary, room),
         _matrix(summary, room) if summary.phases else fetch_table(summary, room),
         slowest_table(summary, room),
         barrier_table(summary, room),
@@ -50,7 +50,7 @@ def report_lines(summary: Summary, room: int, *, outcome: bool = True) -> list[T
     return [line for section in filled for line in (*section, Text())][:-1]
 
 
-def _heading(summary: Summary) -> list[Text]:
+def _heading(summary: Summary, room: int) -> list[Text]:
     ran = [step for step in summary.steps if did_run(step)]
     plugins = [name for name in summary.plugins if not name.startswith("@")]
     so_far = " so far" if summary.status is Status.RUNNING else ""
@@ -65,7 +65,7 @@ def _heading(summary: Summary) -> list[Text]:
         (summary.status.value, _colour(summary.status)),
         "  " + ", ".join(facts),
     )
-    return [first, *fetch_heading(summary)]
+    return [first, *fetch_heading(summary, room)]
 
 
 def _matrix(summary: Summary, room: int) -> list[Text]:

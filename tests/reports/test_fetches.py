@@ -74,6 +74,50 @@ def test_long_names_leave_the_stages_their_columns() -> None:
     assert max(len(line) for line in table) <= 100
 
 
+STAGES = {"queue": 1.0, "connect": 0.011, "negotiate": 0.012, "receive": 2.0, "resolve": 1.5}
+
+
+@pytest.mark.parametrize("attempts", [1, 12])
+@pytest.mark.parametrize("node", ["", "compute-12"])
+@pytest.mark.parametrize("room", [100, 80, 72])
+def test_a_narrow_terminal_shows_the_stages_that_took_long(
+    room: int, node: str, attempts: int
+) -> None:
+    """What took next to no time shares a column; nothing wraps and nothing is lost."""
+    one = fetched("a-plugin-with-quite-a-long-name", 4.0, checkout=0.4, **STAGES)
+    one = structs.replace(one, node=node, received_bytes=123456789, attempts=attempts)
+    events = [NodeBooted(node=node, pid=1, directory="/", dest="/opt/stack"), one]
+    table = [line.plain for line in stage_table(summarise(events), room)]
+    header = next(index for index, line in enumerate(table) if line.startswith("plugin"))
+    assert max(len(line) for line in table[header - 1 :]) <= room
+    words = table[header].split()
+    assert {"plugin", "status", "queue", "receive", "time"} <= set(words)
+    if "stages" in words:
+        assert " other" in table[header - 1]
+        assert "connect" not in words
+
+
+@pytest.mark.parametrize("room", [120, 80])
+def test_a_long_heading_is_two_lines(room: int) -> None:
+    """What was fetched, and what was there."""
+    new = [structs.replace(fetched(f"{n}", 75.0), received_bytes=10**9) for n in range(12)]
+    old = structs.replace(fetched("old", 0.001), status=FetchStatus.PRESENT)
+    table = [line.plain for line in stage_table(summarise([*new, old]), room)]
+    heading = table[: table.index("")]
+    assert " ".join(heading).endswith("as long; 1 repository present already") == (room == 120)
+    assert len(heading) == (1 if room == 120 else 2)
+    assert max(map(len, heading)) <= room
+
+
+def test_tries_are_told_where_one_was_not_enough() -> None:
+    """They go before the stages do only if they say nothing."""
+    for attempts in (1, 2):
+        one = structs.replace(fetched("b", 4.0, checkout=0.4, **STAGES), attempts=attempts)
+        table = [line.plain for line in stage_table(summarise([one]), 72)]
+        header = next(line for line in table if line.startswith("plugin"))
+        assert ("tries" in header) == (attempts > 1)
+
+
 def test_a_fetch_that_goes_on_has_taken_some_time() -> None:
     """Or was killed: there is no end that would say how long."""
     events = [RunStarted(command="fetch", version=""), fetched("one", 2.0), fetched("two", 5.0)]
