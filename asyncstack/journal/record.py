@@ -28,11 +28,16 @@ class RecordedPlugin(Struct, frozen=True, kw_only=True):
 
 
 class RecordedNode(Struct, frozen=True, kw_only=True):
-    """A node as it was found; `facts` are strings (bash, kernel, os, cpus, memory)."""
+    """A node as it was found; `facts` are strings (bash, kernel, os, cpus, memory).
+
+    `local_conf` may be another file on each node; its digest is that of the file.
+    """
 
     name: str
     host: str = ""
     dest: str = ""
+    local_conf: str = ""
+    local_conf_digest: str = ""
     status: Status = Status.PENDING
     facts: dict[str, str] = field(default_factory=dict)
 
@@ -41,8 +46,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     """The content of run.json.
 
     Written when the run starts, with status `running`, and again when it ends. `versions` maps a
-    program to its version, `local_conf_digest` is `sha256:<hex>`, points in time are UTC. From
-    `settings` and `plan` another controller can take the run up.
+    program to its version, `local_conf` is the first node's, `local_conf_digest` is `sha256:<hex>`,
+    points in time are UTC. From `settings` and `plan` another controller can take the run up.
     """
 
     run_id: str
@@ -81,6 +86,12 @@ class RunRecord(Struct, frozen=True, kw_only=True):
                 path=str(path),
                 hint="free some space, or choose another directory with --run-dir DIR",
             ) from error
+
+    @property
+    def local_confs(self) -> tuple[str, ...]:
+        """The files that the nodes were configured by, each once."""
+        files = [node.local_conf for node in self.nodes if node.local_conf]
+        return tuple(dict.fromkeys(files or [self.local_conf]))
 
     @classmethod
     def read(cls, path: Path) -> RunRecord:

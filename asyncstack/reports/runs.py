@@ -77,10 +77,12 @@ def _status_cell(run: PastRun) -> Span:
 
 
 def _place(run: PastRun, room: int) -> Span:
-    """The local.conf, or why it isn't known."""
+    """The local.conf, and how many others there are; or why it isn't known."""
     if run.record is None:
         return (shortened(run.problem.splitlines()[0], room), "red")
-    return (_end_of(run.record.local_conf, room), "dim")
+    first, *others = run.record.local_confs
+    more = f" +{len(others)}" if others else ""
+    return (_end_of(first, room - len(more)) + more, "dim")
 
 
 def _of(run: PastRun, name: str) -> str:

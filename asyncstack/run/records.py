@@ -93,10 +93,19 @@ def first_record(
         local_conf=str(local_conf.path.absolute()),
         local_conf_digest=_digest(local_conf),
         phases=tuple(phase.key.name for phase in plan),
-        nodes=tuple(RecordedNode(name=spec.name, host=spec.transport.node.host) for spec in specs),
+        nodes=tuple(_first_of(spec) for spec in specs),
         controller_pid=os.getpid(),
         settings=_from_anywhere(settings),
         plan=tuple(plan),
+    )
+
+
+def _first_of(spec: NodeSpec) -> RecordedNode:
+    return RecordedNode(
+        name=spec.name,
+        host=spec.transport.node.host,
+        local_conf=str(spec.local_conf.path.absolute()),
+        local_conf_digest=_digest(spec.local_conf),
     )
 
 

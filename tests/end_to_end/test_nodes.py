@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -74,6 +75,21 @@ def test_every_node_has_its_own_checkout_settings_and_logs(lab: Lab) -> None:
     assert {n.node for n in run.of(NodeFinished) if n.status is Status.OK} == {"ctl", "c1", "c2"}
     # They share a home, but none of them is another run.
     assert [event.message for event in run.of(Warned) if event.code == "run-alive"] == []
+
+
+def test_each_node_is_recorded_with_its_own_local_conf(lab: Lab) -> None:
+    """By name and digest, so that it can be told later which one has changed since."""
+    other = lab.root / "other.conf"
+    other.write_text(lab.conf.read_text() + "# other\n")
+    path = inventory(lab)
+    path.write_text(path.read_text().replace("c2:\n", f"c2:\n          local_conf: {other}\n"))
+    run = lab.run("fetch", lab.conf, "-i", path)
+    assert run.code == 0, run
+    files = {node.name: node.local_conf for node in run.record.nodes}
+    assert files == {"ctl": str(lab.conf), "c1": str(lab.conf), "c2": str(other)}
+    for node in run.record.nodes:
+        digest = hashlib.sha256(Path(node.local_conf).read_bytes()).hexdigest()
+        assert node.local_conf_digest == f"sha256:{digest}"
 
 
 def test_no_node_begins_a_phase_before_all_have_ended_the_one_before(lab: Lab) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from asyncstack.journal import RecordedNode, RunRecord, list_runs
 from asyncstack.model import Status
@@ -44,6 +45,23 @@ def test_a_line_is_no_wider_than_the_terminal(tmp_path: Path, room: int) -> None
     assert "4 nodes" in rows[0] or "controller" in rows[0]
     assert ("local.conf" in heading) == (room >= 140)
     assert ("started" in heading) == (room >= 100)
+
+
+@pytest.mark.parametrize("room", [140, 112])
+def test_nodes_with_files_of_their_own(tmp_path: Path, room: int) -> None:
+    """The first one's, and how many there are besides; however little room there is."""
+    run_id = write(tmp_path, Status.OK, "a", "b", "c", "d")
+    record = RunRecord.read(tmp_path / run_id / "run.json")
+    files = ("/lab/control.conf", "/lab/compute.conf", "/lab/compute.conf", "/lab/compute.conf")
+    nodes = [
+        structs.replace(node, local_conf=file)
+        for node, file in zip(record.nodes, files, strict=True)
+    ]
+    structs.replace(record, nodes=tuple(nodes)).write(tmp_path / run_id / "run.json")
+    heading, row = [line.plain for line in run_lines(list_runs(tmp_path), room)]
+    assert heading.endswith("local.conf")
+    assert row.endswith("control.conf +1")
+    assert len(row) <= room
 
 
 def test_no_run_no_line() -> None:
