@@ -41,8 +41,13 @@ class Questions:
         return await _ask_git(job, work)
 
     async def _converse(self, job: Job, address: Address) -> RefTable | None:
-        async with self._limiter(job, address):
+        queued = anyio.current_time()
+        # Those that have their answer are cloning already: one cap for both.
+        async with self._limiter(job, address), job.throttle.slot(address.host) as host:
             job.begin()
+            job.outcome.add("queue", anyio.current_time() - queued)
+            if job.throttle.closed(host):
+                return None  # git's turn, which says so
             started = time.monotonic()
             answer: Advertised | Trouble | None = None
             with (

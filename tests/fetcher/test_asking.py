@@ -50,6 +50,25 @@ async def test_many_repositories_few_connections(
     assert server.connections <= 3
 
 
+@pytest.mark.parametrize("caps", [{"jobs_per_host": 3}, {"jobs": 3}], ids=str)
+async def test_questions_and_clones_share_their_caps(
+    caps: dict[str, int], served: Path, bench: Bench
+) -> None:
+    """Some repositories are in the cache, and others new: three connections at most for all."""
+    names = [f"p{number}" for number in range(12)]
+    for name in names:
+        make_repository(served / f"{name}.git", commits=1)
+    with SmartHttp(served, think_s=0.02) as server:
+        requests = [bench.request(server.url(f"{name}.git"), name=name) for name in names]
+        await bench.fetch(*requests[::2])
+        server.connections = 0
+        server.requests.clear()
+        results = await bench.fetch(*requests, update=True, **caps)
+    assert all(result.status.good for result in results)
+    assert len(server.requests) == 6 + 6 * 2
+    assert server.connections <= 3
+
+
 @pytest.mark.parametrize(
     "reply",
     [
