@@ -71,6 +71,11 @@ _CONTENTS = {
         "is a shallow clone of a project that takes its version from git's tags (pbr): its version "
         "will be wrong, and installing it may fail; unset GIT_DEPTH"
     ),
+    "filter-login": (
+        "is a partial clone, and the login of its enable_plugin line is kept nowhere in it: a git that "
+        "needs more of its files later has to have one; give it to a credential helper, such as git "
+        "config credential.helper store"
+    ),
     "lfs-pointers": "keeps files in Git LFS; only their pointers are checked out",
 }
 #: How much local work is listed.

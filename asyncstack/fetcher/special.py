@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asyncstack.checkouts.telling import warn
-from asyncstack.checkouts.wording import about_unfiltered
+from asyncstack.checkouts.wording import about_contents, about_unfiltered
 from asyncstack.fetcher.attempts import Job, failed, try_all
 from asyncstack.fetcher.cache import Mirror
 from asyncstack.fetcher.checkout import write_repository
@@ -28,6 +28,7 @@ from asyncstack.git.layout import write_config
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefKind, RefTable, extra_refspec, kind_of_ref
 from asyncstack.git.urls import parse_url
+from asyncstack.model import Suspicion
 
 __all__ = ["clone_partial", "clone_shallow", "fetch_directly", "fetch_one_ref"]
 
@@ -203,16 +204,23 @@ async def clone_partial(job: Job, work: Path) -> tuple[Path, str] | Ended:
         filled = await _fill(job, tree, commit, git)
         if filled.ok:
             done = (tree, commit)
-            if _UNFILTERED in ended.words:
-                warn(
-                    about_unfiltered(job.request.directory, job.request.plugin),
-                    job.options.node,
-                    job.emit,
-                )
+            # Not before all blobs have come from where the others did.
+            url_of_origin = ("config", "remote.origin.url", parse_url(job.request.url).url)
+            filled = await job.git.at(tree / ".git").run(*url_of_origin)
+            for warning in _about_partial(job, unfiltered=_UNFILTERED in ended.words):
+                warn(warning, job.options.node, job.emit)
         return filled if not filled.ok else ended
 
     ended = await try_all(job, attempt, work)
     return done if done is not None else ended
+
+
+def _about_partial(job: Job, *, unfiltered: bool) -> list[Suspicion]:
+    directory, plugin = job.request.directory, job.request.plugin
+    if unfiltered:
+        return [about_unfiltered(directory, plugin)]
+    login = parse_url(job.request.url).credentials is not None
+    return about_contents(directory, plugin, ["filter-login"] if login else [])
 
 
 async def _find(git: Git, git_dir: Path, wanted: str) -> str:

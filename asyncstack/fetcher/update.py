@@ -22,7 +22,7 @@ from asyncstack.fetcher.mirror import Source, Store
 from asyncstack.fetcher.special import fetch_directly, fetch_one_ref
 from asyncstack.git.commands import fetch_branches
 from asyncstack.git.failures import FailureClass, classify
-from asyncstack.git.layout import MARKER
+from asyncstack.git.layout import MARKER, is_partial
 from asyncstack.git.process import Ended
 from asyncstack.git.refs import RefKind, RefTable, kind_of_ref
 from asyncstack.git.urls import parse_url
@@ -142,12 +142,7 @@ async def _bring(job: Job, store: Store, found: Found, work: Path, target: _Targ
 
 def _is_reduced(git_dir: Path) -> bool:
     """Tell a shallow or partial clone, which a full mirror would fill up."""
-    if (git_dir / "shallow").exists():
-        return True
-    try:
-        return "promisor" in (git_dir / "config").read_text("utf-8", "replace")
-    except OSError:
-        return False
+    return (git_dir / "shallow").exists() or is_partial(git_dir)
 
 
 async def _from_mirror(job: Job, found: Found, source: Source) -> Ended:
@@ -195,6 +190,8 @@ async def _move(job: Job, found: Found, commit: str, *, over: bool) -> Ended:
     job.enter("checkout")
     started = time.monotonic()
     git = replace(job.git, on_progress=job.progress)
+    if is_partial(found.git_dir):  # files that it lacks are fetched
+        git = git.reaching(parse_url(job.request.url))
     here = git.at(found.git_dir, found.git_dir.parent)
     marker = found.git_dir / MARKER
     mark = found.git_dir.is_dir()

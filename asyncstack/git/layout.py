@@ -18,6 +18,7 @@ __all__ = [
     "Head",
     "has_single_objects",
     "head_of",
+    "is_partial",
     "origin_url",
     "pack_files",
     "read_head",
@@ -91,6 +92,14 @@ def origin_url(git_dir: Path) -> str:
             if equals and key.strip().lower() == "url":
                 url = _unquote(value.strip())
     return url
+
+
+def is_partial(git_dir: Path) -> bool:
+    """Say whether a repository lacks objects that its origin has promised."""
+    try:
+        return "promisor" in (git_dir / "config").read_text("utf-8", "replace")
+    except OSError:
+        return False
 
 
 def _unquote(value: str) -> str:

@@ -13,7 +13,7 @@ from asyncstack.events import FetchFinished, FetchRetried, FetchStarted
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.delivering import Lab, tree_of
-from tests.helpers.gitserver import Reply, SmartHttp, git, make_repository, rev
+from tests.helpers.gitserver import Reply, SmartHttp, commit_files, git, make_repository, rev
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +86,36 @@ async def test_credentials_are_used_and_never_seen(lab: Lab, server: SmartHttp) 
     assert "clone" in log.read_text()
     for text in (config, log.read_text(), repr(lab.events), *lab.transport.commands):
         assert "hunter" not in text
+
+
+async def test_a_partial_clone_behind_a_login(lab: Lab, origin: Path, server: SmartHttp) -> None:
+    """It is told that it has no login of its own; an update has, for what it needs of old files."""
+    git("-C", origin, "config", "uploadpack.allowFilter", "true")
+    old = rev(origin)
+    commit_files(origin, {"README": "small", "devstack/plugin.sh": "small"})
+
+    def demand(_method: str, _path: str) -> Reply | None:
+        if "Authorization" in server.headers[-1]:
+            return None
+        return Reply(401, {"WWW-Authenticate": 'Basic realm="x"'})
+
+    server.answer = demand
+    parcel = wanted(lab, server, url=server.url("plugin.git", userinfo="me:hunter2"))
+    (result,) = await lab.clone(parcel, filter="blob:none")
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert [warning.code for warning in result.warnings] == ["filter-login"]
+    (back,) = await lab.clone(msgspec.structs.replace(parcel, commit=old), update=True)
+    assert (back.status, back.commit, back.message) == (FetchStatus.UPDATED, old, "")
+
+
+async def test_a_partial_clone_from_a_mirror(lab: Lab, origin: Path, server: SmartHttp) -> None:
+    """Its files come from there as well, and its origin is what was asked for."""
+    git("-C", origin, "config", "uploadpack.allowFilter", "true")
+    parcel = wanted(lab, server, url="http://127.0.0.1:9/plugin.git")
+    mirrors = (("http://127.0.0.1:9/", server.url("")),)
+    (result,) = await lab.clone(parcel, filter="blob:none", mirrors=mirrors)
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert git("-C", lab.dest / "plugin", "remote", "get-url", "origin") == f"{parcel.url}\n"
 
 
 async def test_credentials_follow_no_redirect(lab: Lab, origin: Path, server: SmartHttp) -> None:

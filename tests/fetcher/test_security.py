@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from asyncstack.events import encode
+from asyncstack.events import Warned, encode
 from asyncstack.git.failures import FailureClass
 from asyncstack.model import FetchStatus
 from tests.helpers.fetching import Bench
-from tests.helpers.gitserver import Reply, SmartHttp, commit_files, git
+from tests.helpers.gitserver import Reply, SmartHttp, commit_files, git, make_repository, rev
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +55,31 @@ async def test_credentials_in_a_url(server: SmartHttp, bench: Bench, tmp_path: P
     assert any("clone" in line for line in seen)
     for form in (SECRET, "s3cr3t%2Fp%40ss"):
         assert not [line for line in seen + told if form in line]
+
+
+@pytest.mark.parametrize("able", [True, False], ids=["server can", "server can't"])
+async def test_a_partial_clone_behind_a_login(
+    able: bool, served: Path, server: SmartHttp, bench: Bench
+) -> None:
+    """Its config has no login: what is fetched later by hand lacks one, and updates bring theirs."""
+    repository = make_repository(served / "big.git", commits=6, payload=1000)
+    git("-C", repository, "config", "uploadpack.allowFilter", str(able).lower())
+    old = rev(repository)
+    commit_files(repository, {"data/0": "small", "data/1": "small"})
+    demand_login(server, [])
+    url = server.url("big.git", userinfo="user:s3cr3t%2Fp%40ss")
+    result = await bench.one(url, filter="blob:none")
+    assert result.status is FetchStatus.CLONED
+    (warning,) = bench.of(Warned)
+    assert warning.code == ("filter-login" if able else "filter-ignored")
+    assert ("git config credential" in warning.message) == able
+    back = await bench.one(url, old, update=True)
+    assert (back.status, back.commit, back.message) == (FetchStatus.UPDATED, old, "")
+    assert SECRET not in everything_below(bench.dest)
+    (bench.dest / "plugin").rename(bench.dest / "elsewhere")
+    bench.events.clear()
+    await bench.one(url)
+    assert bench.of(Warned) == []
 
 
 async def test_wrong_credentials(server: SmartHttp, bench: Bench) -> None:

@@ -131,6 +131,17 @@ async def test_filter(able: bool, served: Path, server: SmartHttp, bench: Bench)
     assert [event.code for event in bench.of(Warned)] == ([] if able else ["filter-ignored"])
 
 
+async def test_a_partial_clone_from_a_mirror(served: Path, server: SmartHttp, bench: Bench) -> None:
+    """Its origin is what was asked for, as it is of a whole one; the next fetch knows it again."""
+    git("-C", served / "plugin.git", "config", "uploadpack.allowFilter", "true")
+    url = "http://127.0.0.1:9/plugin.git"
+    mirrors = (("http://127.0.0.1:9/", server.url("")),)
+    result = await bench.one(url, filter="blob:none", mirrors=mirrors)
+    assert (result.status, result.message) == (FetchStatus.CLONED, "")
+    assert git("-C", bench.dest / "plugin", "remote", "get-url", "origin") == f"{url}\n"
+    assert (await bench.one(url)).warnings == ()
+
+
 async def test_update_of_a_partial_clone(served: Path, server: SmartHttp, bench: Bench) -> None:
     """It stays partial and gets what is new."""
     repository = make_repository(served / "big.git", commits=6, payload=1000)

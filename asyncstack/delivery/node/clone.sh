@@ -159,7 +159,7 @@ clone_whole() {
     read -r made <"$tree/.git/HEAD"
     made=${made#ref: refs/heads/}
     [ -n "$commit" ] || resolve "$tree" || return
-    try repository "$tree" cat-file -e "$commit^{commit}" && detach && set_source "$tree"
+    try repository "$tree" cat-file -e "$commit^{commit}" && detach
 }
 
 # One ref, so many commits deep: all that GIT_DEPTH asks for, and no other branch.
@@ -186,14 +186,23 @@ check_out_filtered() {
         printf '%s\n' "$commit" >"$tree/.git/HEAD"
 }
 
+# So are those that an update brings back.
+write_files() {
+    if grep -qs promisor "$directory/.git/config"; then
+        reach --git-dir="$directory/.git" --work-tree="$directory" "$@"
+    else
+        repository "$directory" "$@"
+    fi
+}
+
 make() {
     tree=$work scrap=$work
     if [ "$depth" != 0 ]; then
         clone_shallow && check_out
     elif [ -n "$filter" ]; then
-        clone_whole --filter="$filter" && check_out_filtered
+        clone_whole --filter="$filter" && check_out_filtered && set_source "$tree"
     else
-        clone_whole && check_out
+        clone_whole && set_source "$tree" && check_out
     fi
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC1007,SC2034,SC2154
 # What all node scripts share. POSIX sh; the options of git come before this text.
-us=$(printf '\037') separator=$(printf '\036') return=$(printf '\r') bounded= healed= newline='
+us=$(printf '\037') separator=$(printf '\036') return=$(printf '\r') bounded= healed= user= password= newline='
 '
 export LC_ALL=C LANGUAGE=C GIT_TERMINAL_PROMPT=0 GIT_ASKPASS= SSH_ASKPASS_REQUIRE=never
 export GCM_INTERACTIVE=never GIT_OPTIONAL_LOCKS=0 GIT_LFS_SKIP_SMUDGE=1 GIT_PAGER=cat
@@ -114,6 +114,7 @@ contents() {
         echo Wlfs-pointers
     [ ! -e "$directory/.git/shallow" ] ||
         ! (cd "$directory" && grep -qs pbr pyproject.toml setup.py setup.cfg) || echo Wshallow-pbr
+    [ -z "$user$password" ] || ! grep -qs promisor "$directory/.git/config" || echo Wfilter-login
 }
 
 # Rename $work to its place. Whoever was faster has made what we would have.

@@ -79,6 +79,9 @@ save_what_goes() {
     [ -z "$notes" ] || save_local_work
 }
 
+# Run a git that writes files, all of which are here.
+write_files() { repository "$directory" "$@"; }
+
 # While files are written, a marker says from where to where.
 move() {
     marker=$directory/.git/asyncstack-update
@@ -90,7 +93,7 @@ move() {
     fi
     # What is saved may be overwritten, and nothing else: git would not even spare untracked files.
     if [ -n "$saved" ]; then set -- --force "$@"; else set -- --no-overwrite-ignore "$@"; fi
-    if try repository "$directory" checkout "$@"; then
+    if try write_files checkout "$@"; then
         # Files that it could not write are no failure to git.
         case $newline$_said in
             *"${newline}error: unable to "* | *"${newline}error: cannot "* | \
