@@ -33,7 +33,8 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
         booted = one.node.booted
         requests = fetch_requests(booted.plugins, commits)
         options = fetch_options(settings, booted)
-        warn(stage.emit, _at_odds(options), one.node.name)
+        sent = one.spec.remote and settings.source != "node"
+        warn(stage.emit, _at_odds(options, sent=sent), one.node.name)
         if one.spec.remote:
             kept[one.node.name] = await keep_standing(one.node, requests, options, stage.emit)
             rest = [r for r in requests if r.plugin not in kept[one.node.name]]
@@ -49,15 +50,16 @@ async def fetch_plugins(stage: Stage, opened: Sequence[Opened]) -> Results:
     return {name: results[name] for name in in_order if name in results}
 
 
-def _at_odds(options: FetchOptions) -> list[Suspicion]:
-    """What was asked for and is not done, because something else was asked for as well."""
-    if not (options.depth and options.filter):
+def _at_odds(options: FetchOptions, *, sent: bool) -> list[Suspicion]:
+    """What was asked for and is not done, because of something else; `sent`: from one to others."""
+    why = ""
+    if options.depth:
+        why = f"GIT_DEPTH={options.depth} in localrc makes the clones shallow; unset it for partial ones"
+    elif sent:
+        why = "what is fetched once for all nodes is whole; --fetch-from node makes partial clones"
+    if not (options.filter and why):
         return []
-    message = (
-        f"--filter {options.filter} is not used: GIT_DEPTH={options.depth} in localrc makes the clones "
-        "shallow; unset it for partial ones"
-    )
-    return [Suspicion("filter-ignored", message)]
+    return [Suspicion("filter-ignored", f"--filter {options.filter} is not used: {why}")]
 
 
 async def check_plugins(opened: Sequence[Opened]) -> None:

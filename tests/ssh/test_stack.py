@@ -29,6 +29,19 @@ def test_linear_keeps_phases_apart(lab: SshLab) -> None:
     assert [phase for _, _, phase, _ in seen] == [phase for phase in order for _ in range(12)]
 
 
+def test_a_filter_that_no_node_gets_is_warned_of(lab: SshLab) -> None:
+    """What is sent is whole; a node that clones by itself gets what was asked for."""
+    lab.node("one")
+    lab.witnesses("plugin")
+    lab.write_inventory()
+    outcome = lab.stack("--filter", "blob:none", command="fetch")
+    assert outcome.code == 0, outcome
+    (warned,) = outcome.of(Warned)
+    assert (warned.code, "--fetch-from node" in warned.message) == ("filter-ignored", True)
+    own = lab.stack("--filter", "blob:none", "--fetch-from", "node", command="fetch")
+    assert own.of(Warned) == []
+
+
 def spans(lab: SshLab, name: str) -> tuple[float, float]:
     """When a node's first step began and its last one ended."""
     times = [time for time, *_ in lab.nodes[name].witness()]
