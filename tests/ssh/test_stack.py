@@ -42,6 +42,24 @@ def test_a_filter_that_no_node_gets_is_warned_of(lab: SshLab) -> None:
     assert own.of(Warned) == []
 
 
+def test_a_plan_says_which_node_has_which_checkout(lab: SshLab) -> None:
+    """What a fetch would say of it, and nothing of the node where all is in order."""
+    lab.node("one")
+    two = lab.node("two")
+    lab.witnesses("first", "second")
+    lab.write_inventory()
+    assert lab.stack(command="fetch").code == 0
+    git("-C", two.dest / "first", "checkout", "-q", "-b", "mine")
+    (two.dest / "second" / "devstack" / "plugin.sh").write_text("changed\n")
+    said = lab.plan("-i", lab.inventory)
+    assert said.code == 0
+    (warned,) = [line for line in said.stderr.splitlines() if "is left as it is" in line]
+    assert warned.startswith(f"warning: {two.dest}/first is on branch 'mine', but 'master'")
+    said = lab.plan("-i", lab.inventory, "--update")
+    (warned,) = [line for line in said.stderr.splitlines() if "nowhere else" in line]
+    assert warned.startswith(f"warning: {two.dest}/second holds work that is nowhere else: 1 file")
+
+
 def spans(lab: SshLab, name: str) -> tuple[float, float]:
     """When a node's first step began and its last one ended."""
     times = [time for time, *_ in lab.nodes[name].witness()]
