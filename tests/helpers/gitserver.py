@@ -340,9 +340,8 @@ class _Handler(BaseHTTPRequestHandler):
         assert backend.stdin is not None
         assert backend.stdout is not None
         try:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError), backend.stdin:
                 backend.stdin.write(body)
-                backend.stdin.close()
             self._relay_headers(backend.stdout.readline)
             output = backend.stdout.fileno()
             self._relay_body(iter(lambda: os.read(output, 65536), b""))
