@@ -46,7 +46,7 @@ _WRAPPED = 'exec /bin/sh -c \'eval "$(printf %b "{}")"\''
 #: What csh, fish or sh would see more in, within these quotes, than the character that it is.
 _ENCODED = {character: f"\\0{ord(character):03o}" for character in "\n\\'\"$`!"}
 _MARK = b"\1asyncstack\2"
-_ANNOUNCE = """m=$(printf '\\001asyncstack\\002'); printf %s "$m"; printf '%s%s\\n' "$m" $$ >&2; unset m\n"""
+_ANNOUNCE = "printf '\\001asyncstack\\002'; printf '\\001asyncstack\\002%s\\n' $$ >&2\n"
 _PID = re.compile(re.escape(_MARK) + rb"(\d+)\n")
 
 _KILL = """
