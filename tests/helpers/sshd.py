@@ -11,11 +11,11 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Sshd", "available", "free_port", "make_key", "start_sshd"]
+__all__ = ["MakeSshd", "Sshd", "available", "free_port", "make_key", "start_sshd"]
 
 _PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
@@ -72,6 +72,10 @@ def make_key(path: Path, kind: str = "ed25519") -> None:
     subprocess.run(
         ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)], check=True
     )
+
+
+#: How a test asks for a daemon: its name, then lines of its configuration.
+MakeSshd = Callable[..., Sshd]
 
 
 def start_sshd(root: Path, *extra: str, trusted: bool = True) -> Sshd:

@@ -12,12 +12,10 @@ from asyncstack.errors import HostKeyError, SettingsError
 from asyncstack.events import Warned
 from asyncstack.model import Node, Suspicion
 from asyncstack.transports.ssh import SshAccess, SshOptions, SshTransport
-from tests.helpers.sshd import Sshd, make_key
+from tests.helpers.sshd import MakeSshd, Sshd, make_key
 from tests.ssh.lab import SshLab
-from tests.ssh.test_access_routes import Make, configure, daemon, host
+from tests.ssh.test_access_routes import configure, host
 from tests.ssh.test_trust import run
-
-__all__ = ["daemon"]
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +45,7 @@ async def reach(name: str = "one", options: SshOptions | None = None) -> list[Su
 
 
 @pytest.mark.parametrize("word", ["accept-new", "no", "off"])
-async def test_a_new_key_is_accepted_and_written_down(daemon: Make, word: str) -> None:
+async def test_a_new_key_is_accepted_and_written_down(daemon: MakeSshd, word: str) -> None:
     """One line says so, the first time."""
     sshd = daemon("one")
     configure(host("one", sshd), f"Host o*\n  StrictHostKeyChecking {word}")
@@ -61,7 +59,7 @@ async def test_a_new_key_is_accepted_and_written_down(daemon: Make, word: str) -
 @pytest.mark.parametrize("nowhere", [os.devnull, "none"])
 @pytest.mark.parametrize("by_option", [True, False])
 async def test_where_nothing_is_kept_any_new_key_will_do(
-    daemon: Make, tmp_path: Path, nowhere: str, by_option: bool
+    daemon: MakeSshd, tmp_path: Path, nowhere: str, by_option: bool
 ) -> None:
     """But for one run it is the same key, also for a connection that is made anew."""
     sshd = daemon("one")
@@ -86,7 +84,7 @@ async def test_where_nothing_is_kept_any_new_key_will_do(
 
 
 @pytest.mark.parametrize("word", ["yes", "ask"])
-async def test_a_new_key_is_refused(daemon: Make, word: str) -> None:
+async def test_a_new_key_is_refused(daemon: MakeSshd, word: str) -> None:
     """The first value counts, as everywhere in that file."""
     strict = f"StrictHostKeyChecking {word}"
     configure(host("one", daemon("one"), strict), "Host *\n  StrictHostKeyChecking no")
@@ -97,7 +95,9 @@ async def test_a_new_key_is_refused(daemon: Make, word: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["UserKnownHostsFile", "GlobalKnownHostsFile"])
-async def test_a_changed_key_is_refused_always(daemon: Make, tmp_path: Path, option: str) -> None:
+async def test_a_changed_key_is_refused_always(
+    daemon: MakeSshd, tmp_path: Path, option: str
+) -> None:
     """Whichever of several files knows another one; the first of the user's is for new ones."""
     sshd = daemon("one")
     first, second = tmp_path / "first", tmp_path / "with a blank"
@@ -113,7 +113,7 @@ async def test_a_changed_key_is_refused_always(daemon: Make, tmp_path: Path, opt
     assert written.read_text() == sshd.host_key_line()
 
 
-async def test_a_file_for_each_host(daemon: Make, tmp_path: Path) -> None:
+async def test_a_file_for_each_host(daemon: MakeSshd, tmp_path: Path) -> None:
     """Tokens and variables; %k is the name by which the key is kept."""
     sshd = daemon("one")
     folder = tmp_path / "known"
@@ -129,7 +129,7 @@ async def test_a_file_for_each_host(daemon: Make, tmp_path: Path) -> None:
         await reach()
 
 
-async def test_a_jump_host_too(daemon: Make) -> None:
+async def test_a_jump_host_too(daemon: MakeSshd) -> None:
     """Told as what it is, though the node is the one that is being reached."""
     jump, inner = daemon("jump"), daemon("inner")
     lab = f"Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile {os.devnull}"

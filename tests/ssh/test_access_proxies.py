@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -13,11 +12,9 @@ from asyncstack.errors import ConnectError, HostKeyError, SettingsError
 from asyncstack.model import Node, SshArguments
 from asyncstack.transports.ssh import SshAccess, SshOptions, SshTransport
 from tests.helpers.lab import alive
-from tests.helpers.sshd import Sshd, available, start_sshd
+from tests.helpers.sshd import MakeSshd, Sshd
 
 pytestmark = pytest.mark.anyio
-
-Make = Callable[..., Sshd]
 
 #: A netcat: whoever has python has it. It tells its process on the way.
 _RELAY = """
@@ -35,20 +32,6 @@ while True:
             sys.stdout.buffer.flush()
             print("and another", file=sys.stderr, flush=True)
 """
-
-
-@pytest.fixture
-def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
-    """Makes sshd processes, which end with the test."""
-    if not available():
-        pytest.skip("sshd is not installed")
-
-    def make(name: str, *extra: str) -> Sshd:
-        sshd = start_sshd(tmp_path / name, *extra)
-        request.addfinalizer(sshd.stop)
-        return sshd
-
-    return make
 
 
 @pytest.fixture
@@ -85,7 +68,7 @@ async def home_of(node: Node, options: SshOptions | None = None) -> str:
 
 
 async def test_the_shell_runs_it_as_it_does_for_ssh(
-    daemon: Make, relay: str, tmp_path: Path
+    daemon: MakeSshd, relay: str, tmp_path: Path
 ) -> None:
     """With a redirection, a variable and what is printed on stderr; it ends with the connection."""
     sshd = daemon("one")
@@ -101,7 +84,7 @@ async def test_the_shell_runs_it_as_it_does_for_ssh(
 
 
 async def test_that_of_an_inventory_goes_before_the_configuration(
-    daemon: Make, relay: str, tmp_path: Path
+    daemon: MakeSshd, relay: str, tmp_path: Path
 ) -> None:
     sshd = daemon("one")
     know(sshd)
@@ -115,7 +98,7 @@ async def test_that_of_an_inventory_goes_before_the_configuration(
 
 @pytest.mark.parametrize("first", ["ProxyCommand", "ProxyCommand none", "ProxyJump none"])
 async def test_the_first_way_that_the_configuration_names_counts(
-    daemon: Make, relay: str, tmp_path: Path, first: str
+    daemon: MakeSshd, relay: str, tmp_path: Path, first: str
 ) -> None:
     """As with ssh: a later ProxyJump doesn't undo a ProxyCommand, nor the other way round."""
     sshd = daemon("one")
@@ -129,7 +112,7 @@ async def test_the_first_way_that_the_configuration_names_counts(
     assert (tmp_path / "pid").exists() == (first == "ProxyCommand")
 
 
-async def test_host_keys_are_looked_at_through_it(daemon: Make, relay: str) -> None:
+async def test_host_keys_are_looked_at_through_it(daemon: MakeSshd, relay: str) -> None:
     """Nothing else leads there: an unknown key is refused, and let in only if that is allowed."""
     sshd = daemon("one")
     command = relay.replace("%h", "127.0.0.1")
@@ -142,14 +125,14 @@ async def test_host_keys_are_looked_at_through_it(daemon: Make, relay: str) -> N
     assert "[far.invalid]" in (Path.home() / ".ssh/known_hosts").read_text()
 
 
-async def test_a_jump_host_behind_one(daemon: Make, relay: str) -> None:
+async def test_a_jump_host_behind_one(daemon: MakeSshd, relay: str) -> None:
     jump, inner = daemon("jump"), daemon("inner")
     know(jump, inner)
     configure(*host("jump", jump, f"ProxyCommand {relay}"), *host("inner", inner, "ProxyJump jump"))
     assert await home_of(Node("inner")) == str(inner.home)
 
 
-async def test_what_it_says_is_told(daemon: Make) -> None:
+async def test_what_it_says_is_told(daemon: MakeSshd) -> None:
     """And what it has started ends, though it doesn't want to."""
     command = "trap '' TERM; echo no route to the lab >&2; false"
     node = Node("one", "127.0.0.1", ssh=SshArguments(proxy_command=f"sh -c '{command}'"))
@@ -178,7 +161,7 @@ async def test_a_silent_one_is_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["key-%k", "key-%n", "%d/key-%h"])
-async def test_tokens_of_an_identity_file(daemon: Make, tmp_path: Path, name: str) -> None:
+async def test_tokens_of_an_identity_file(daemon: MakeSshd, tmp_path: Path, name: str) -> None:
     """%k, the HostKeyAlias or else the name, included; those of a RemoteCommand don't matter."""
     sshd = daemon("one")
     know(sshd)
@@ -202,7 +185,7 @@ async def test_tokens_of_an_identity_file(daemon: Make, tmp_path: Path, name: st
         ["Match originalhost one !exec 'test %h = elsewhere'", "IdentityFile $KEY"],
     ],
 )
-async def test_what_ssh_takes_is_no_error(daemon: Make, lines: list[str]) -> None:
+async def test_what_ssh_takes_is_no_error(daemon: MakeSshd, lines: list[str]) -> None:
     """Times with units, a certificate that isn't there, `=` and tokens in a command of Match."""
     sshd = daemon("one")
     know(sshd)
@@ -216,7 +199,7 @@ async def test_what_ssh_takes_is_no_error(daemon: Make, lines: list[str]) -> Non
     assert await home_of(Node("one")) == str(sshd.home)
 
 
-async def test_a_time_that_is_none(daemon: Make) -> None:
+async def test_a_time_that_is_none(daemon: MakeSshd) -> None:
     configure("ConnectTimeout soon")
     with pytest.raises(SettingsError, match="Invalid ConnectTimeout time: soon"):
         await SshTransport(Node("one"), SshOptions(), SshAccess()).connect()

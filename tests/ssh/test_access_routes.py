@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,25 +15,9 @@ from asyncstack.errors import ConnectError, HostKeyError
 from asyncstack.model import Node
 from asyncstack.transports.ssh import SshAccess, SshOptions, SshTransport
 from asyncstack.transports.sshconfig import parse_jumps
-from tests.helpers.sshd import Sshd, available, start_sshd
+from tests.helpers.sshd import MakeSshd, Sshd
 
 pytestmark = pytest.mark.anyio
-
-Make = Callable[..., Sshd]
-
-
-@pytest.fixture
-def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Make:
-    """Makes sshd processes, which end with the test."""
-    if not available():
-        pytest.skip("sshd is not installed")
-
-    def make(name: str, *extra: str) -> Sshd:
-        sshd = start_sshd(tmp_path / name, *extra)
-        request.addfinalizer(sshd.stop)
-        return sshd
-
-    return make
 
 
 def configure(*sections: str) -> Path:
@@ -73,7 +56,7 @@ def children(sshd: Sshd) -> list[int]:
     return [int(pid) for pid in text.split()]
 
 
-async def test_two_dozen_nodes_share_one_login_to_their_jump_host(daemon: Make) -> None:
+async def test_two_dozen_nodes_share_one_login_to_their_jump_host(daemon: MakeSshd) -> None:
     """At sshd's defaults, all at once; and after the jump host has dropped everybody, again."""
     jump, inner = daemon("jump"), daemon("inner")
     know(jump, inner)
@@ -108,7 +91,7 @@ async def test_two_dozen_nodes_share_one_login_to_their_jump_host(daemon: Make) 
                 await anyio.sleep(0.02)
 
 
-async def test_a_chain_of_jump_hosts(daemon: Make) -> None:
+async def test_a_chain_of_jump_hosts(daemon: MakeSshd) -> None:
     """One named in the other's section, one after a comma; each with its own key and port."""
     first, second, third, inner = (daemon(name) for name in ("first", "second", "third", "inner"))
     know(first, second, third, inner)
@@ -123,7 +106,7 @@ async def test_a_chain_of_jump_hosts(daemon: Make) -> None:
         assert [logged(one, "Accepted publickey") for one in (first, second, third)] == [1, 1, 1]
 
 
-async def test_a_jump_host_is_verified_as_any_other(daemon: Make) -> None:
+async def test_a_jump_host_is_verified_as_any_other(daemon: MakeSshd) -> None:
     """Unknown, it is named; with leave to accept new keys both are written down."""
     jump, inner = daemon("jump"), daemon("inner")
     configure(host("jump", jump), host("inner", inner, "ProxyJump jump"))
@@ -141,7 +124,7 @@ async def test_a_jump_host_is_verified_as_any_other(daemon: Make) -> None:
     assert known == jump.host_key_line() + inner.host_key_line()
 
 
-async def test_jump_hosts_that_lead_in_a_circle_are_told(daemon: Make) -> None:
+async def test_jump_hosts_that_lead_in_a_circle_are_told(daemon: MakeSshd) -> None:
     """As `Host *` with a ProxyJump does, which also concerns the jump host itself."""
     configure("Host *\n  ProxyJump bastion")
     with pytest.raises(ConnectError, match="circle") as raised:
@@ -149,7 +132,7 @@ async def test_jump_hosts_that_lead_in_a_circle_are_told(daemon: Make) -> None:
     assert "ProxyJump none" in raised.value.hint
 
 
-async def test_the_first_section_that_fits_counts(daemon: Make) -> None:
+async def test_the_first_section_that_fits_counts(daemon: MakeSshd) -> None:
     """Patterns and their negation, User and Port from different sections; ours win over them."""
     one, two = daemon("one"), daemon("two")
     know(one, two)
@@ -171,7 +154,7 @@ async def test_the_first_section_that_fits_counts(daemon: Make) -> None:
             assert (await transport.run("echo $HOME")).stdout == f"{expected}\n".encode()
 
 
-async def test_known_hosts_by_alias_and_elsewhere(daemon: Make, tmp_path: Path) -> None:
+async def test_known_hosts_by_alias_and_elsewhere(daemon: MakeSshd, tmp_path: Path) -> None:
     """HostKeyAlias and UserKnownHostsFile: read there, and written there as OpenSSH would."""
     sshd = daemon("one")
     elsewhere = tmp_path / "elsewhere"
@@ -187,7 +170,7 @@ async def test_known_hosts_by_alias_and_elsewhere(daemon: Make, tmp_path: Path) 
         assert (await transport.run("true")).ok
 
 
-async def test_two_sessions_are_enough(daemon: Make) -> None:
+async def test_two_sessions_are_enough(daemon: MakeSshd) -> None:
     """MaxSessions 2, a long-lived command, six short ones at once: they wait for their turn."""
     sshd = daemon("one", "MaxSessions 2")
     know(sshd)
@@ -207,7 +190,7 @@ async def test_two_sessions_are_enough(daemon: Make) -> None:
     assert sorted(answers) == [f"{number}\n".encode() for number in range(6)]
 
 
-async def test_a_key_that_hides_its_public_half_too(daemon: Make, tmp_path: Path) -> None:
+async def test_a_key_that_hides_its_public_half_too(daemon: MakeSshd, tmp_path: Path) -> None:
     """An old PEM file: its passphrase is asked for once nothing else has helped, and once only."""
     sshd = daemon("one")
     know(sshd)
