@@ -132,10 +132,10 @@ exec 8>&-
 # for a connection that dies closes it, too. Where the driver lives on (tail was ended by somebody,
 # or our stdin is all that was closed) the exit status says so. What reads our stdin is a child, for
 # a shell that waits for a child reaps the others: tail takes a zombie for a process. The lock on
-# `nonce` shows that somebody follows.
+# `nonce` shows that somebody follows, to a driver whose patience has an end.
 _FOLLOW = r"""
 exec 3<&0 4<nonce 6<alive
-flock -s 4 >/dev/null 2>&1
+[ ! -e patience ] || flock -s 4 >/dev/null 2>&1
 flock -s 6 >/dev/null 2>&1 &
 waiter=$!
 exec 6<&-
@@ -163,7 +163,7 @@ exit 97
 # services that the plugins started may use it.
 _FORGET_ALL = 'cd /; rm -rf "$d"; d=${d%/*}; rmdir "$d" "${d%/*}" "${d%/*/*}" 2>/dev/null'
 _FORGET_SOME = (
-    'cd "$d" 2>/dev/null && rm -f alive commands driver.bash forget journal loop nonce pid settings '
+    'cd "$d" 2>/dev/null && rm -f alive commands driver.bash forget journal loop nonce patience pid settings '
     'started starting stopped; cd /; rmdir "$d" "${d%/*}" 2>/dev/null'
 )
 

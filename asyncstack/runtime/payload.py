@@ -61,6 +61,8 @@ def build_payload(settings: DriverSettings, files: dict[str, tuple[bytes, int]])
         ("settings", settings.render().encode(), 0o600),
         *((f"devstack/{path}", content, mode) for path, (content, mode) in files.items()),
     ]
+    if settings.patience_s:  # who follows it shows that only where it is looked for
+        own.append(("patience", b"", 0o600))
     return _common() + gzip.compress(_packed(own, _FIFOS, last=True), _LEVEL, mtime=0)
 
 
