@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 from msgspec.structs import replace
 
-from asyncstack.delivery import foresee
 from asyncstack.errors import AsyncstackError
 from asyncstack.events import Event, Warned
 from asyncstack.executor import Boot, NodeRun
@@ -23,7 +22,6 @@ from asyncstack.run.nodes import inventory_wishes, node_batches, plan_run
 from asyncstack.run.opening import open_nodes
 from asyncstack.run.stage import Opened, Stage, warn
 from asyncstack.run.stages import boot_nodes
-from asyncstack.run.standing import standing
 from asyncstack.runtime.corecalls import CoreCall, core_calls, core_functions
 from asyncstack.settings import RunSettings
 from asyncstack.transports.base import Ask
@@ -155,6 +153,9 @@ async def _checkouts(
     there = [plugin for plugin in node.booted.plugins if plugin.name not in absent]
     if not there:
         return []
+    from asyncstack.delivery import foresee  # noqa: PLC0415 - a run imports it while its nodes boot
+    from asyncstack.run.standing import standing  # noqa: PLC0415 - the same
+
     options = fetch_options(settings.fetch, node.booted)
     known = await standing(node)
     return await foresee(one.spec.transport, fetch_requests(there, commits), known, options)
