@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from asyncstack.git.refs import RefTable, read_refs
+from asyncstack.git.refs import OBJECT_NAME, RefTable, read_refs
 
 __all__ = [
     "MARKER",
@@ -31,7 +31,6 @@ __all__ = [
 #: In `.git` while a checkout is being moved from one commit to another: "old new\n".
 MARKER = "asyncstack-update"
 
-_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _UNFINISHED = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase or am",
@@ -63,7 +62,7 @@ def read_head(git_dir: Path) -> str:
 def head_of(git_dir: Path, refs: RefTable | None = None) -> Head:
     """Resolve HEAD by reading files. Raises OSError if they can't be read."""
     text = read_head(git_dir)
-    if _COMMIT.match(text):
+    if OBJECT_NAME.match(text):
         return Head(commit=text)
     target = text.removeprefix("ref: ")
     if target in (text, "refs/heads/.invalid"):  # the reftable's placeholder

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from asyncstack.git.refs import RefTable
+from asyncstack.git.refs import OBJECT_NAME, RefTable
 from asyncstack.registry import FORBIDDEN_IN_REF
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "refs_request",
 ]
 
-_OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{4}")
 _FLUSH, _DELIMITER = b"0000", b"0001"
 _SECTION_ENDS = (0, 1)
@@ -83,7 +82,7 @@ def parse_refs(answer: bytes) -> Advertised | None:
         oid, _, rest = line.decode("utf-8", "surrogateescape").removesuffix("\n").partition(" ")
         name, *attributes = rest.split(" ")
         known = dict(attribute.partition(":")[::2] for attribute in attributes)
-        if not all(map(_OBJECT.match, (oid, known.get("peeled", oid)))):
+        if not all(map(OBJECT_NAME.match, (oid, known.get("peeled", oid)))):
             return None
         if name == "HEAD":
             head = known.get("symref-target", "")
@@ -199,7 +198,7 @@ class PackAnswer:
     def _take_line(self, line: bytes) -> int:
         text = line.decode("utf-8", "replace").strip()
         word, _, rest = text.partition(" ")
-        if word == "shallow" and _OBJECT.match(rest) and len(self.shallow) < _MOST_SHALLOW:
+        if word == "shallow" and OBJECT_NAME.match(rest) and len(self.shallow) < _MOST_SHALLOW:
             self.shallow.append(rest)
         elif word == "ERR":
             raise ProtocolError(f"fatal: remote error: {rest}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from asyncstack.registry import FORBIDDEN_IN_REF
 
 __all__ = [
+    "OBJECT_NAME",
     "RefKind",
     "RefTable",
     "check_ref",
@@ -25,7 +26,8 @@ __all__ = [
     "suggest",
 ]
 
-_SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+#: The whole name of an object, or commit, of either format.
+OBJECT_NAME = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _ABBREVIATED = re.compile(r"[0-9a-f]{7,63}\Z")
 
 
@@ -52,7 +54,7 @@ def check_ref(ref: str) -> str:
 def kind_of_ref(ref: str) -> RefKind:
     """What a ref looks like; hexadecimal of a full length is always a commit, as for git."""
     lowered = ref.lower()
-    if _SHA.match(lowered):
+    if OBJECT_NAME.match(lowered):
         return RefKind.COMMIT
     if ref == "HEAD" or (ref.startswith("refs/") and not ref.startswith(_COVERED)):
         return RefKind.OTHER
@@ -144,7 +146,7 @@ def parse_ls_remote(output: str) -> RefTable:
     peeled: dict[str, str] = {}
     for line in output.split("\n"):  # names may hold what else ends a line to Python
         oid, tab, name = line.partition("\t")
-        if not tab or not _SHA.match(oid):
+        if not tab or not OBJECT_NAME.match(oid):
             continue
         if name.endswith("^{}"):
             peeled[name.removesuffix("^{}")] = oid
@@ -162,7 +164,7 @@ def read_refs(git_dir: Path) -> RefTable:
         if path.is_file() and not path.name.endswith(".lock"):
             oid = path.read_text("ascii", "replace").strip()
             name = str(path.relative_to(git_dir))
-            if _SHA.match(oid) and names.get(name) != oid:
+            if OBJECT_NAME.match(oid) and names.get(name) != oid:
                 names[name] = oid
                 peeled.pop(name, None)
     return RefTable(names, peeled)
@@ -180,7 +182,7 @@ def _read_packed(path: Path, names: dict[str, str], peeled: dict[str, str]) -> N
             peeled[name] = line[1:].strip()
         elif not line.startswith("#"):
             oid, _, name = line.partition(" ")
-            if _SHA.match(oid):
+            if OBJECT_NAME.match(oid):
                 names[name] = oid
                 if fully_peeled:
                     peeled[name] = oid  # replaced by the ^ line that follows an annotated tag
